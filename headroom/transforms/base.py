@@ -1,0 +1,38 @@
+"""What goes into a transform and what comes out of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headroom.tokenizers import count as count_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a transform may know of the text beside the text itself.
+
+    ``tool`` and ``arguments`` are the call that produced it, ``query`` is what the agent is after (the task and
+    what it said with the call), ``count`` counts tokens. With ``lossless`` a transform may only write the text
+    in another form from which a reader can tell every character of content; otherwise it may leave things out.
+    """
+
+    tool: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    query: str = ""
+    lossless: bool = True
+    count: Callable[[str], int] = count_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """A shorter way to write a text. ``strategy`` is the name the ledger shows; ``left_out`` counts what is gone
+    (lines, items), 0 for a lossless form."""
+
+    text: str
+    strategy: str
+    lossless: bool = True
+    left_out: int = 0
+
+
+Transform = Callable[[str, Context], Compressed | None]
+"""None means: this text is not mine, or I cannot write it shorter."""
