@@ -1,0 +1,74 @@
+"""Headroom: fewer tokens to a model provider, with nothing that matters lost.
+
+Public names are loaded when they are first used, so that `import headroom` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headroom.errors import (
+        CacheError,
+        CompressionError,
+        ConfigurationError,
+        HeadroomError,
+        ProviderError,
+        StorageError,
+        TokenizationError,
+        TransformError,
+        ValidationError,
+    )
+
+    __version__: str
+
+# A new public name is a line here, in the imports above (for type checkers) and in __all__.
+_HOME = {
+    "CacheError": "headroom.errors",
+    "CompressionError": "headroom.errors",
+    "ConfigurationError": "headroom.errors",
+    "HeadroomError": "headroom.errors",
+    "ProviderError": "headroom.errors",
+    "StorageError": "headroom.errors",
+    "TokenizationError": "headroom.errors",
+    "TransformError": "headroom.errors",
+    "ValidationError": "headroom.errors",
+}
+
+__all__ = [
+    "CacheError",
+    "CompressionError",
+    "ConfigurationError",
+    "HeadroomError",
+    "ProviderError",
+    "StorageError",
+    "TokenizationError",
+    "TransformError",
+    "ValidationError",
+    "__version__",
+]
+
+
+if not TYPE_CHECKING:  # else a wrong name would pass for a right one
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            value: object = _version()
+        elif name in _HOME:
+            value = getattr(import_module(_HOME[name]), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("headroom-ai")
+    except PackageNotFoundError:  # mitmdump -s runs the script straight from a checkout
+        return "0+unknown"
