@@ -1,0 +1,55 @@
+"""Anthropic Messages: https://docs.anthropic.com/en/api/messages"""
+
+from headroom.wire.layout import Block, Cacheable, Call, Layout, Turn
+from headroom.wire.spans import Span, elements, members, read_string, skip_value
+
+LIST = "messages"
+
+
+def turn(layout: Layout, text: str, start: int, index: int) -> int:
+    if text[start : start + 1] != "{":
+        return skip_value(text, start)
+    found, end = members(text, start)
+    answer = read_string(layout.body, found.get("role")) == "assistant"
+    layout.turns.append(Turn(Span(start, end), answer, len(layout.blocks)))
+    content = found.get("content")
+    if content is None:
+        return end
+    said = Block(content, "assistant" if answer else "user", index)
+    if text[content.start] == '"':
+        layout.blocks.append(said)
+        layout.cacheable.append(Cacheable(content, "string", False, index))
+    elif text[content.start] == "[":
+        for span in elements(text, content.start):
+            if text[span.start] == "{":
+                _block(layout, text, span, said)
+    return end
+
+
+def _block(layout: Layout, text: str, span: Span, said: Block) -> None:
+    found, _ = members(text, span.start)
+    kind = read_string(layout.body, found.get("type")) or ""
+    layout.cacheable.append(Cacheable(span, kind, "cache_control" in found, said.turn))
+    if kind == "text" and "text" in found:
+        layout.blocks.append(said._replace(span=found["text"]))
+    elif kind == "tool_use" and "input" in found:
+        call = read_string(layout.body, found.get("id")) or ""
+        layout.calls[call] = Call(read_string(layout.body, found.get("name")) or "", found["input"])
+        layout.blocks.append(Block(found["input"], "call", said.turn, call))
+    elif kind == "tool_result" and "content" in found:
+        _result(layout, text, found, said.turn)
+
+
+def _result(layout: Layout, text: str, found: dict[str, Span], index: int) -> None:
+    call = read_string(layout.body, found.get("tool_use_id")) or ""
+    error = "is_error" in found and text[found["is_error"].start] == "t"
+    content = found["content"]
+    if text[content.start] == '"':
+        layout.blocks.append(Block(content, "result", index, call, error=error))
+    elif text[content.start] == "[":
+        parts = [members(text, span.start)[0] for span in elements(text, content.start) if text[span.start] == "{"]
+        # a text beside an image may be what tells the two apart: such a result stays as it is
+        free = all(read_string(layout.body, part.get("type")) == "text" for part in parts)
+        for number, part in enumerate(parts):
+            if "text" in part:
+                layout.blocks.append(Block(part["text"], "result", index, call, number, free, error))

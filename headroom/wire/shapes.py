@@ -1,0 +1,16 @@
+"""The request shapes by name. A new one is one file and one line here."""
+
+from headroom.wire import anthropic, gemini, openai_chat, openai_responses
+from headroom.wire.layout import Layout, Shape, scan
+
+SHAPES: dict[str, Shape] = {
+    "anthropic": anthropic,
+    "openai-chat": openai_chat,
+    "openai-responses": openai_responses,
+    "gemini": gemini,
+}
+
+
+def read(shape: str, body: bytes, before: Layout | None = None) -> Layout:
+    """Scan a body of the named shape; ``before`` as in ``layout.scan``. Raises ScanError."""
+    return scan(shape, SHAPES[shape], body, before)

@@ -1,0 +1,212 @@
+"""Where values stand in a JSON text, and how to replace some without touching a byte beside them.
+
+Offsets are bytes. The scanner works on the body decoded as Latin-1, where a character is a byte: JSON's structure
+is ASCII and the bytes of a multi-byte UTF-8 character are all above it, so they can't be mistaken for structure.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from json.decoder import JSONDecoder
+from json.decoder import scanstring as _scanstring  # type: ignore[attr-defined]
+from typing import NamedTuple
+
+import orjson
+
+from headroom.errors import ValidationError
+
+_skip_space = re.compile(r"[ \t\n\r]*").match
+scan_string: Callable[[str, int, bool], tuple[str, int]] = _scanstring
+_decode_value = JSONDecoder(strict=True).raw_decode
+UTF8_BOM = b"\xef\xbb\xbf"
+
+
+class ScanError(ValidationError):
+    """The bytes are not the JSON that this reader needs; ``details["at"]`` is the byte offset."""
+
+    def __init__(self, expected: str, at: int):
+        super().__init__(f"expected {expected} at byte {at}", {"at": at, "expected": expected})
+
+
+class Span(NamedTuple):
+    """Bytes ``start`` to ``end`` (exclusive) of a body."""
+
+    start: int
+    end: int
+
+
+class Patch(NamedTuple):
+    """``body[start:end]`` becomes ``replacement``; an insertion has ``start == end``."""
+
+    start: int
+    end: int
+    replacement: bytes
+
+
+def skip_space(text: str, pos: int) -> int:
+    """The offset of the next byte that is not JSON whitespace."""
+    if text[pos : pos + 1] > " ":
+        return pos
+    match = _skip_space(text, pos)
+    assert match is not None  # the pattern also matches nothing
+    return match.end()
+
+
+def skip_value(text: str, pos: int) -> int:
+    """The end of the JSON value that starts at ``pos``. Raises ScanError."""
+    try:
+        if text[pos : pos + 1] == '"':
+            return scan_string(text, pos + 1, True)[1]
+        return _decode_value(text, pos)[1]
+    except (ValueError, StopIteration, RecursionError) as error:
+        raise ScanError("a JSON value", pos) from error
+
+
+def walk_array(text: str, pos: int, item: Callable[[int, int], int]) -> int:
+    """Call ``item(start, index) -> end`` for each element of the array at ``pos``; return the array's end."""
+    if text[pos : pos + 1] != "[":
+        raise ScanError("[", pos)
+    pos = skip_space(text, pos + 1)
+    if text[pos : pos + 1] == "]":
+        return pos + 1
+    return walk_items(text, pos, 0, item)
+
+
+def walk_items(text: str, pos: int, index: int, item: Callable[[int, int], int]) -> int:
+    """``walk_array`` from its element ``index`` on, which starts at ``pos``."""
+    while True:
+        pos = skip_space(text, item(pos, index))
+        index += 1
+        mark = text[pos : pos + 1]
+        if mark == "]":
+            return pos + 1
+        if mark != ",":
+            raise ScanError(", or ]", pos)
+        pos = skip_space(text, pos + 1)
+
+
+def walk_object(text: str, pos: int, member: Callable[[str, int], int]) -> int:
+    """Call ``member(key, start) -> end`` for each value of the object at ``pos``; return the object's end."""
+    if text[pos : pos + 1] != "{":
+        raise ScanError("{", pos)
+    pos = skip_space(text, pos + 1)
+    if text[pos : pos + 1] == "}":
+        return pos + 1
+    return walk_members(text, pos, member)
+
+
+def walk_members(text: str, pos: int, member: Callable[[str, int], int]) -> int:
+    """``walk_object`` from the member whose key starts at ``pos`` on."""
+    while True:
+        if text[pos : pos + 1] != '"':
+            raise ScanError("a key", pos)
+        try:
+            key, pos = scan_string(text, pos + 1, True)
+        except ValueError as error:
+            raise ScanError("a key", pos) from error
+        pos = skip_space(text, pos)
+        if text[pos : pos + 1] != ":":
+            raise ScanError(":", pos)
+        pos = skip_space(text, member(key, skip_space(text, pos + 1)))
+        mark = text[pos : pos + 1]
+        if mark == "}":
+            return pos + 1
+        if mark != ",":
+            raise ScanError(", or }", pos)
+        pos = skip_space(text, pos + 1)
+
+
+def members(text: str, pos: int) -> tuple[dict[str, Span], int]:
+    """The spans of an object's values by key, and the object's end.
+
+    A key that stands twice is refused: readers differ in which of the two counts.
+    """
+    found: dict[str, Span] = {}
+
+    def member(key: str, start: int) -> int:
+        if key in found:
+            raise ScanError(f"{key!r} only once in an object", start)
+        end = skip_value(text, start)
+        found[key] = Span(start, end)
+        return end
+
+    return found, walk_object(text, pos, member)
+
+
+def elements(text: str, pos: int) -> list[Span]:
+    """The spans of an array's elements."""
+    found: list[Span] = []
+
+    def item(start: int, _: int) -> int:
+        end = skip_value(text, start)
+        found.append(Span(start, end))
+        return end
+
+    walk_array(text, pos, item)
+    return found
+
+
+def read_string(body: bytes, span: Span | None) -> str | None:
+    """The string that stands at ``span``; None when it is not a string, or not one that UTF-8 can carry."""
+    if span is None or body[span.start : span.start + 1] != b'"':
+        return None
+    try:
+        value = orjson.loads(body[span.start : span.end])
+    except orjson.JSONDecodeError:
+        return None  # a lone surrogate, or bytes that are no UTF-8
+    return value if isinstance(value, str) else None
+
+
+def read_value(body: bytes, span: Span) -> object:
+    """The value that stands at ``span``, as Python data; None when it can't be read."""
+    raw = body[span.start : span.end]
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            value: object = json.loads(raw)
+            return value
+        except (ValueError, RecursionError):
+            return None
+
+
+def quote(text: str) -> bytes:
+    """``text`` as a JSON string, in UTF-8 with no more escapes than JSON asks for."""
+    return orjson.dumps(text)
+
+
+def splice(body: bytes, patches: Iterable[Patch]) -> bytes:
+    """``body`` with the patches applied; the very same object when there are none.
+
+    Raises ValueError when two patches overlap or one lies outside the body.
+    """
+    ordered = sorted(patches, key=lambda patch: (patch.start, patch.end))
+    if not ordered:
+        return body
+    parts: list[bytes] = []
+    view, done = memoryview(body), 0
+    for start, end, replacement in ordered:
+        if not done <= start <= end <= len(body):
+            raise ValueError(f"patch {start}-{end} overlaps another or leaves the body of {len(body)} bytes")
+        parts += (view[done:start], replacement)  # type: ignore[arg-type]  # join takes any buffer
+        done = end
+    parts.append(view[done:])  # type: ignore[arg-type]
+    return b"".join(parts)
+
+
+def common_prefix(a: bytes, b: bytes) -> int:
+    """How many bytes two bodies have in common from their start on."""
+    low, high = 0, min(len(a), len(b))
+    step = 65536
+    while low < high and a[low : low + step] == b[low : low + step]:
+        low += step
+    if low >= high:
+        return high
+    high = min(high, low + step)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
