@@ -1,0 +1,29 @@
+# The steps of ./dev, for those who use just.
+
+# list the recipes
+default:
+    @just --list
+
+# make .venv and install what requirements.lock pins
+setup:
+    ./dev setup
+
+# a coding session through the proxy, with what it saved
+demo *args:
+    ./dev demo {{ args }}
+
+# lint and all tests; with arguments just pytest with them
+test *args:
+    ./dev test {{ args }}
+
+# ruff and mypy
+lint:
+    ./dev lint
+
+# how fast, how much, how faithful
+bench *args:
+    ./dev bench {{ args }}
+
+# bring requirements.lock up to pyproject.toml
+lock *args:
+    ./dev lock {{ args }}
