@@ -32,10 +32,11 @@ _REFERENCE = re.compile(r"\[(?:lines? \d|\d+ lines?: the same as )[^\n]*\]")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A block whose lines can be referred to. ``name`` says which in plain words, ``subject`` what it is about
-    (a path, a command), ``block`` is its index in the conversation."""
+    """A block whose lines can be referred to. ``name`` says which in plain words ("the output of Read"),
+    ``label`` and ``subject`` what it is about ("path", "src/a.py"), ``block`` is its index in the conversation."""
 
     name: str
+    label: str
     subject: str
     block: int
 
@@ -161,14 +162,15 @@ def _kept(lines: list[Line], numbers: bool) -> list[str]:
 
 
 def _reference(run: list[Line], source: Source, subject: str) -> str:
-    where = f"{source.name} of the same" if subject and source.subject == subject else f"{source.name} {source.subject}"
+    about = f"for the same {source.label}" if subject and source.subject == subject else source.subject
+    where = f"{source.name} {about}".rstrip()
     if run[0].number >= 0:
         what = f"lines {run[0].number}-{run[-1].number}" if len(run) > 1 else f"line {run[0].number}"
         what += ": the same as in"
     else:
         what = f"{len(run)} line{'s' if len(run) > 1 else ''}: the same as in"
     quoted = f'"{_quote(run[0])}" to "{_quote(run[-1])}"' if len(run) > 1 else f'"{_quote(run[0])}"'
-    return f"[{what} {where.rstrip()} above, {quoted}]"
+    return f"[{what} {where} above, {quoted}]"
 
 
 def _quote(line: Line) -> str:

@@ -66,7 +66,7 @@ def _strings(text: str, start: int, found: list[Span]) -> int:
     if mark == "{":
         return walk_object(text, start, lambda _, pos: _strings(text, pos, found))
     if mark == "[":
-        return walk_array(text, start, lambda pos, _: _strings(text, pos, found))
+        return walk_array(text, start, lambda pos: _strings(text, pos, found))
     end = skip_value(text, start)
     if mark == '"':
         found.append(Span(start, end))

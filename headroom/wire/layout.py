@@ -1,8 +1,9 @@
 """What a request body is made of: its blocks with their byte spans, and the few facts that sessions live by."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from headroom.wire.spans import (
@@ -14,9 +15,7 @@ from headroom.wire.spans import (
     read_value,
     skip_space,
     skip_value,
-    walk_array,
-    walk_items,
-    walk_members,
+    walk_object,
 )
 
 BlockKind = Literal["result", "call", "user", "assistant"]
@@ -134,75 +133,78 @@ class Shape(Protocol):
         ...
 
 
-def scan(name: str, shape: Shape, body: bytes, before: Layout | None = None) -> Layout:
+PROBE = 2
+"""Turns that are always scanned: they tell which conversation a body belongs to."""
+
+Find = Callable[[Layout], Layout | None]
+
+
+def scan(name: str, shape: Shape, body: bytes, find: Find = lambda _: None) -> Layout:
     """Scan a request body.
 
-    ``before`` is an earlier layout of the same conversation: turns whose bytes did not change are taken over from
-    it, so that a turn costs what is new in it. The result is the same with and without. Raises ScanError.
+    ``find`` is given the layout of the first two turns and may return an earlier layout of the same conversation:
+    turns whose bytes did not change are taken over from it, so that a turn costs what is new in it. The result is
+    the same with and without. Raises ScanError.
     """
     text = body.decode("latin-1")
-    layout, resume = _resume(name, body, before)
-
-    def item(start: int, index: int) -> int:
-        return shape.turn(layout, text, start, index)
+    layout = Layout(name, body)
 
     def member(key: str, start: int) -> int:
         if key in layout.fields:
             raise ScanError(f"{key!r} only once in the request", start)
-        if key == shape.LIST and text[start : start + 1] == "[":
-            layout.list_start = start
-            end = walk_array(text, start, item)
-        else:
-            end = skip_value(text, start)
+        listed = key == shape.LIST and text[start : start + 1] == "["
+        end = _turns(layout, shape, text, start, find) if listed else skip_value(text, start)
         layout.fields[key] = Span(start, end)
         return end
 
-    if resume:
-        end = walk_items(text, resume, len(layout.turns), item)
-        layout.fields[shape.LIST] = Span(layout.list_start, end)
-        pos = skip_space(text, end)
-        if text[pos : pos + 1] == ",":
-            end = walk_members(text, skip_space(text, pos + 1), member)
-        elif text[pos : pos + 1] == "}":
-            end = pos + 1
-        else:
-            raise ScanError(", or }", pos)
-    else:
-        pos = skip_space(text, 3 if body.startswith(UTF8_BOM) else 0)
-        layout.opening = pos
-        if text[pos : pos + 1] != "{":
-            raise ScanError("a JSON object", pos)
-        pos = skip_space(text, pos + 1)
-        end = pos + 1 if text[pos : pos + 1] == "}" else walk_members(text, pos, member)
+    layout.opening = skip_space(text, len(UTF8_BOM) if body.startswith(UTF8_BOM) else 0)
+    end = walk_object(text, layout.opening, member)
     if skip_space(text, end) != len(text):
         raise ScanError("nothing after the request", end)
     return layout
 
 
-def _resume(name: str, body: bytes, before: Layout | None) -> tuple[Layout, int]:
-    """A layout with the turns that ``before`` shares with ``body``, and where to go on (0: from the start)."""
-    fresh = Layout(name, body)
-    if before is None or before.shape != name or not before.turns:
-        return fresh, 0
-    same = common_prefix(before.body, body)
+def _turns(layout: Layout, shape: Shape, text: str, start: int, find: Find) -> int:
+    layout.list_start = start
+    pos, index = skip_space(text, start + 1), 0
+    if text[pos : pos + 1] == "]":
+        return pos + 1
+    while True:
+        if index == PROBE:
+            pos, index = _take_over(layout, find(layout), pos)
+        pos = skip_space(text, shape.turn(layout, text, pos, index))
+        index += 1
+        mark = text[pos : pos + 1]
+        if mark == "]":
+            return pos + 1
+        if mark != ",":
+            raise ScanError(", or ]", pos)
+        pos = skip_space(text, pos + 1)
+
+
+def _take_over(layout: Layout, before: Layout | None, pos: int) -> tuple[int, int]:
+    """Add the turns that ``before`` shares with this body; return where the first other one starts, and its index."""
+    if before is None or len(before.turns) <= PROBE:
+        return pos, PROBE
+    shift = layout.list_start - before.list_start
+    same = before.list_start + common_prefix(before.body, before.list_start, layout.body, layout.list_start)
     keep = len(before.turns) - 1
-    while keep > 0 and before.turns[keep].span.start > same:
+    while keep > PROBE and before.turns[keep].span.start > same:
         keep -= 1
-    if keep < 1:
-        return fresh, 0
+    if keep <= PROBE:
+        return pos, PROBE
     start = before.turns[keep].span.start
     blocks = before.turns[keep].first_block
-    fields = {key: span for key, span in before.fields.items() if span.end <= before.list_start}
-    calls = {key: call for key, call in before.calls.items() if call.input.end <= start}
-    cacheable = [block for block in before.cacheable if block.turn < keep]
-    return replace(
-        fresh,
-        opening=before.opening,
-        list_start=before.list_start,
-        fields=fields,
-        turns=before.turns[:keep],
-        blocks=before.blocks[:blocks],
-        calls=calls,
-        cacheable=cacheable,
-        reused=blocks,
-    ), start
+    cacheable = bisect_left(before.cacheable, keep, key=lambda block: block.turn)
+
+    def moved(span: Span) -> Span:
+        return Span(span.start + shift, span.end + shift) if shift else span
+
+    layout.turns[:] = [turn._replace(span=moved(turn.span)) for turn in before.turns[:keep]]
+    layout.blocks[:] = [block._replace(span=moved(block.span)) for block in before.blocks[:blocks]]
+    layout.cacheable[:] = [block._replace(span=moved(block.span)) for block in before.cacheable[:cacheable]]
+    layout.calls.update(
+        {key: call._replace(input=moved(call.input)) for key, call in before.calls.items() if call.input.end <= start}
+    )
+    layout.reused = blocks
+    return start + shift, keep

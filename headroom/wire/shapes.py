@@ -1,7 +1,7 @@
 """The request shapes by name. A new one is one file and one line here."""
 
 from headroom.wire import anthropic, gemini, openai_chat, openai_responses
-from headroom.wire.layout import Layout, Shape, scan
+from headroom.wire.layout import Find, Layout, Shape, scan
 
 SHAPES: dict[str, Shape] = {
     "anthropic": anthropic,
@@ -11,6 +11,6 @@ SHAPES: dict[str, Shape] = {
 }
 
 
-def read(shape: str, body: bytes, before: Layout | None = None) -> Layout:
-    """Scan a body of the named shape; ``before`` as in ``layout.scan``. Raises ScanError."""
-    return scan(shape, SHAPES[shape], body, before)
+def read(shape: str, body: bytes, find: Find = lambda _: None) -> Layout:
+    """Scan a body of the named shape; ``find`` as in ``layout.scan``. Raises ScanError."""
+    return scan(shape, SHAPES[shape], body, find)

@@ -19,6 +19,9 @@ _skip_space = re.compile(r"[ \t\n\r]*").match
 scan_string: Callable[[str, int, bool], tuple[str, int]] = _scanstring
 _decode_value = JSONDecoder(strict=True).raw_decode
 UTF8_BOM = b"\xef\xbb\xbf"
+WALKED = 4
+"""Levels that are walked in Python, in small steps that let other threads in; deeper, values are small, and the
+decoder is quicker."""
 
 
 class ScanError(ValidationError):
@@ -52,31 +55,46 @@ def skip_space(text: str, pos: int) -> int:
     return match.end()
 
 
-def skip_value(text: str, pos: int) -> int:
+def skip_value(text: str, pos: int, depth: int = 0) -> int:
     """The end of the JSON value that starts at ``pos``. Raises ScanError."""
+    mark = text[pos : pos + 1]
+    if mark == '"':
+        return skip_string(text, pos)
+    if depth < WALKED and mark == "[":
+        return walk_array(text, pos, lambda start: skip_value(text, start, depth + 1))
+    if depth < WALKED and mark == "{":
+        return walk_object(text, pos, lambda _, start: skip_value(text, start, depth + 1))
     try:
-        if text[pos : pos + 1] == '"':
-            return scan_string(text, pos + 1, True)[1]
         return _decode_value(text, pos)[1]
     except (ValueError, StopIteration, RecursionError) as error:
         raise ScanError("a JSON value", pos) from error
 
 
-def walk_array(text: str, pos: int, item: Callable[[int, int], int]) -> int:
-    """Call ``item(start, index) -> end`` for each element of the array at ``pos``; return the array's end."""
+def skip_string(text: str, pos: int) -> int:
+    """The end of the string whose opening quote is at ``pos``. Raises ScanError."""
+    end = pos
+    while True:
+        end = text.find('"', end + 1)
+        if end < 0:
+            raise ScanError("the end of a string", pos)
+        if text[end - 1] != "\\":
+            return end + 1
+        back = end - 1
+        while text[back - 1] == "\\":
+            back -= 1
+        if (end - back) % 2 == 0:
+            return end + 1
+
+
+def walk_array(text: str, pos: int, item: Callable[[int], int]) -> int:
+    """Call ``item(start) -> end`` for each element of the array at ``pos``; return the array's end."""
     if text[pos : pos + 1] != "[":
         raise ScanError("[", pos)
     pos = skip_space(text, pos + 1)
     if text[pos : pos + 1] == "]":
         return pos + 1
-    return walk_items(text, pos, 0, item)
-
-
-def walk_items(text: str, pos: int, index: int, item: Callable[[int, int], int]) -> int:
-    """``walk_array`` from its element ``index`` on, which starts at ``pos``."""
     while True:
-        pos = skip_space(text, item(pos, index))
-        index += 1
+        pos = skip_space(text, item(pos))
         mark = text[pos : pos + 1]
         if mark == "]":
             return pos + 1
@@ -92,11 +110,6 @@ def walk_object(text: str, pos: int, member: Callable[[str, int], int]) -> int:
     pos = skip_space(text, pos + 1)
     if text[pos : pos + 1] == "}":
         return pos + 1
-    return walk_members(text, pos, member)
-
-
-def walk_members(text: str, pos: int, member: Callable[[str, int], int]) -> int:
-    """``walk_object`` from the member whose key starts at ``pos`` on."""
     while True:
         if text[pos : pos + 1] != '"':
             raise ScanError("a key", pos)
@@ -137,7 +150,7 @@ def elements(text: str, pos: int) -> list[Span]:
     """The spans of an array's elements."""
     found: list[Span] = []
 
-    def item(start: int, _: int) -> int:
+    def item(start: int) -> int:
         end = skip_value(text, start)
         found.append(Span(start, end))
         return end
@@ -194,18 +207,16 @@ def splice(body: bytes, patches: Iterable[Patch]) -> bytes:
     return b"".join(parts)
 
 
-def common_prefix(a: bytes, b: bytes) -> int:
-    """How many bytes two bodies have in common from their start on."""
-    low, high = 0, min(len(a), len(b))
-    step = 65536
-    while low < high and a[low : low + step] == b[low : low + step]:
+def common_prefix(a: bytes, a_start: int, b: bytes, b_start: int) -> int:
+    """How many bytes ``a`` from ``a_start`` on and ``b`` from ``b_start`` on have in common."""
+    low, high, step = 0, min(len(a) - a_start, len(b) - b_start), 65536
+    while low < high and a[a_start + low : a_start + low + step] == b[b_start + low : b_start + low + step]:
         low += step
-    if low >= high:
-        return high
     high = min(high, low + step)
+    low = min(low, high)
     while low < high:
         middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
+        if a[a_start + low : a_start + middle] == b[b_start + low : b_start + middle]:
             low = middle
         else:
             high = middle - 1

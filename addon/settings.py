@@ -1,0 +1,100 @@
+"""The addon's options, and what they and the environment come to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from mitmproxy.options import Options
+
+from headroom import paths
+from headroom.engine import Mode
+from headroom.errors import ConfigurationError
+from headroom.wire.targets import parse_hosts
+
+MODES = ("optimize", "audit", "off")
+
+OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
+    (
+        "headroom_mode",
+        "optimize",
+        "What is done to provider requests: optimize rewrites them, audit changes no byte and records what would "
+        "have been saved, off only records usage and cost.",
+    ),
+    (
+        "headroom_workspace",
+        "",
+        "Folder of ledger and state. Empty: HEADROOM_WORKSPACE_DIR, else ~/.headroom.",
+    ),
+    (
+        "headroom_hosts",
+        "",
+        "Further hosts that speak a provider's API, as host=shape,host=shape; a shape is anthropic, openai, "
+        "openai-chat, openai-responses or gemini.",
+    ),
+    (
+        "headroom_time_budget",
+        250,
+        "Milliseconds that a request may wait for its rewriting; after that it leaves as it came.",
+    ),
+    (
+        "headroom_budget",
+        "",
+        "US dollars a day (UTC) as billed, over all proxies of the workspace; above it requests are answered with "
+        "429. Empty: no limit.",
+    ),
+    (
+        "headroom_drop_billing_line",
+        False,
+        "For hosts given in headroom_hosts: take out the line x-anthropic-billing-header that Claude Code puts first "
+        "in the system prompt, whose changes cost other providers their cache.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``hosts`` maps further hosts to shapes, ``time_budget`` is in seconds, ``budget_usd`` per day or None."""
+
+    mode: Mode
+    workspace: Path
+    hosts: Mapping[str, str]
+    time_budget: float
+    budget_usd: float | None
+    drop_billing_line: bool
+
+
+def read_settings(options: Options) -> Settings:
+    """Raises ConfigurationError that names the setting, its value and what is allowed."""
+    mode = options.headroom_mode
+    if mode not in MODES:
+        raise _wrong("headroom_mode", mode, " | ".join(MODES))
+    milliseconds = options.headroom_time_budget
+    if milliseconds < 1:
+        raise _wrong("headroom_time_budget", milliseconds, "milliseconds, at least 1")
+    return Settings(
+        cast(Mode, mode),
+        paths.workspace_dir(options.headroom_workspace or None),
+        parse_hosts(options.headroom_hosts),
+        milliseconds / 1000,
+        _budget(options.headroom_budget),
+        options.headroom_drop_billing_line,
+    )
+
+
+def _budget(value: str) -> float | None:
+    if not value:
+        return None
+    try:
+        usd = float(value)
+    except ValueError:
+        usd = -1.0
+    if not 0 < usd < float("inf"):
+        raise _wrong("headroom_budget", value, "US dollars above 0, such as 10.00, or nothing")
+    return usd
+
+
+def _wrong(setting: str, value: object, allowed: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{setting} is {value!r}; allowed: {allowed}", {"setting": setting, "value": value, "allowed": allowed}
+    )

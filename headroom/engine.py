@@ -1,0 +1,322 @@
+"""The one pipeline: the bytes of a provider request come in, the bytes that go out come back."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal
+
+import orjson
+
+from headroom.session.conversation import Conversation, Conversations, Standing, source_of, subject_of
+from headroom.session.identity import Identity, identify
+from headroom.session.memory import Decision, Memory, RamMemory
+from headroom.tokenizers import count
+from headroom.transforms.base import Context
+from headroom.transforms.pipeline import LEAST_TOKENS, shorten
+from headroom.transforms.repeats import LineIndex
+from headroom.wire.layout import Block, Layout
+from headroom.wire.shapes import read
+from headroom.wire.spans import Patch, quote, read_string, read_value, splice
+
+Mode = Literal["optimize", "audit", "off"]
+BYTES_PER_TOKEN = 3.6
+"""For what nobody needs exactly: what bytes of a request come to in tokens."""
+OPAQUE_BYTES = 40_000
+"""Bytes of a turn outside its texts that are counted at most: beyond that they are images and documents."""
+CONVERSATIONS = 256
+_HEAD = ("tools", "system", "instructions", "systemInstruction", "system_instruction", "toolConfig", "response_format")
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """A provider request as it arrived: ``headers`` with lower-case names, ``body`` decoded (no gzip).
+
+    ``model`` is needed where the path names it and not the body.
+    """
+
+    provider: str
+    shape: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """What was done to one tool output: its place in the body, its call, its size before and after, and why."""
+
+    span: tuple[int, int]
+    turn: int
+    tool: str
+    subject: str
+    before: int
+    after: int
+    saved: Mapping[str, int]
+    reason: str
+    new: bool
+    replacement: str | None = None
+    ends_at: int = 0
+    """Tokens of the rewritten request up to the end of this block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """``body`` is what goes out: the same object that came in when nothing was rewritten, and ``reason`` says why.
+
+    ``tokens_before`` and ``tokens_after`` estimate the whole request, ``saved`` is their difference by strategy.
+    """
+
+    body: bytes
+    identity: Identity
+    model: str
+    blocks: tuple[BlockReport, ...] = ()
+    tokens_before: int = 0
+    tokens_after: int = 0
+    saved: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+    system: str = ""
+    """The system prompt's first 500 characters: what a beta session is known by."""
+
+
+class Abandoned(Exception):
+    """Nobody waits for this request any more: nothing may be remembered of it."""
+
+
+class Engine:
+    """Rewrites requests. One engine serves all sessions of a process; it may be called from several threads."""
+
+    def __init__(self, memory: Memory, conversations: int = CONVERSATIONS) -> None:
+        self._memory: dict[str, Memory] = {"optimize": memory, "audit": RamMemory()}
+        self._conversations = {mode: Conversations(conversations) for mode in self._memory}
+        self._sizes: dict[bytes, int] = {}
+
+    def rewrite(
+        self,
+        request: RawRequest,
+        mode: Mode = "optimize",
+        until: float = float("inf"),
+        abandoned: threading.Event | None = None,
+    ) -> Rewrite:
+        """What goes out for ``request``. In audit mode the report says what would have been done.
+
+        After ``until`` (``time.monotonic``) nothing new is decided, what was decided before still holds. Once
+        ``abandoned`` is set nothing is remembered. Raises ScanError when the body can't be read.
+        """
+        hint = next((v for k in _HINTS if (v := request.headers.get(k))), "")
+        conversations = self._conversations["audit" if mode == "audit" else "optimize"]
+        found: list[Conversation] = []
+
+        def find(layout: Layout) -> Layout | None:
+            conversation = conversations.find(hint, layout)
+            if conversation is None:
+                return None
+            found.append(conversation)
+            return conversation.layout
+
+        layout = read(request.shape, request.body, find)
+        identity, system = _who(request, layout)
+        model = layout.string("model") or request.model
+        memory = self._memory["audit" if mode == "audit" else "optimize"]
+        reason = "mode off" if mode == "off" else memory.left_alone(identity.session) or ""
+        if reason:
+            return Rewrite(request.body, identity, model, reason=reason, system=system)
+        conversation = found[0] if found else Conversation(layout)
+        with conversation.lock:
+            if not conversation.continues_in(layout):
+                conversation = Conversation(layout)
+            try:
+                self._advance(conversation, layout, memory, until, abandoned or threading.Event())
+            except BaseException:
+                conversations.drop(conversation)
+                raise
+            conversation.layout = layout
+            reports = self._report(conversation, layout)
+        conversations.keep(hint, conversation)
+        patches = [
+            Patch(*report.span, quote(report.replacement)) for report in reports if report.replacement is not None
+        ]
+        saved: Counter[str] = Counter()
+        for report in reports:
+            saved.update(report.saved)
+        after = self._total(conversation, layout)
+        gain = sum(saved.values())
+        if not patches:
+            reason = "nothing to gain" if reports else "no tool output"
+        return Rewrite(
+            splice(request.body, patches) if mode == "optimize" else request.body,
+            identity,
+            model,
+            tuple(reports),
+            after + gain,
+            after,
+            dict(saved),
+            "audit" if patches and mode == "audit" else reason,
+            system,
+        )
+
+    def leave_alone(self, session: str, reason: str) -> None:
+        """From now on no request of this session is rewritten; ``reason`` goes into the ledger."""
+        self._memory["optimize"].leave_alone(session, reason)
+
+    def _advance(
+        self, conversation: Conversation, layout: Layout, memory: Memory, until: float, abandoned: threading.Event
+    ) -> None:
+        """Decide the blocks that the conversation does not have yet."""
+        start = len(conversation.standings)
+        keys = [block.key(layout.body) for block in layout.blocks[start:]]
+        known = memory.find(
+            key for block, key in zip(layout.blocks[start:], keys, strict=True) if block.kind == "result"
+        )
+        new_from = layout.first_new_turn
+        empty = LineIndex() if history_may_vanish(layout) else None
+        decided: list[Decision] = []
+        for number, (block, key) in enumerate(zip(layout.blocks[start:], keys, strict=True), start):
+            if block.kind != "result":
+                self._add_source(conversation, layout, number, block, key)
+                continue
+            text = layout.text(block)
+            standing = self._remembered(conversation, known.get(key, ()), empty is None)
+            if standing is None and text is not None:
+                lost = key in known  # decided before, but what it refers to no longer stands here
+                if (block.turn >= new_from or lost) and time.monotonic() < until:
+                    standing = self._decide(conversation, layout, block, key, text, empty)
+                    if standing.decision is not None:
+                        decided.append(standing.decision)
+                else:
+                    reason = "no time left" if block.turn >= new_from else "sent before"
+                    standing = Standing(key, _estimate(text), None, reason)
+            elif standing is None:
+                standing = Standing(key, int((block.span.end - block.span.start) / BYTES_PER_TOKEN), None, "not plain text")
+            text = standing.decision.replacement if standing.decision else text
+            conversation.stands(key, standing, source_of(layout, block, number), text)
+        if abandoned.is_set():
+            raise Abandoned
+        memory.remember(decided)
+
+    def _add_source(self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes) -> None:
+        """Add a block that is never replaced: others may refer to its lines."""
+        standing = Standing(key, int((block.span.end - block.span.start) / BYTES_PER_TOKEN))
+        source = source_of(layout, block, number)
+        texts = [layout.text(block)] if block.kind != "call" else _strings(layout.arguments(block))
+        conversation.stands(key, standing, source, *(text for text in texts if text is not None))
+
+    def _remembered(
+        self, conversation: Conversation, known: list[Decision] | tuple[()], references: bool
+    ) -> Standing | None:
+        """The first decision about a block that holds here: all that it refers to stands before it."""
+        for decision in known:
+            if all(need in conversation.identities for need in decision.needs) and (references or not decision.needs):
+                return Standing(_identity(decision), decision.before, decision)
+        return None
+
+    def _decide(
+        self, conversation: Conversation, layout: Layout, block: Block, key: bytes, text: str, empty: LineIndex | None
+    ) -> Standing:
+        if not block.free:
+            return Standing(key, _estimate(text), None, "beside an image")
+        tokens = count(text) if len(text) > LEAST_TOKENS else len(text)
+        if tokens < LEAST_TOKENS:
+            return Standing(key, tokens, None, "short")
+        arguments = layout.arguments(block)
+        context = Context(layout.tool(block), arguments)
+        shortened = shorten(text, tokens, empty or conversation.index, subject_of(arguments)[1], context)
+        if shortened is None or len(quote(shortened.text)) > block.span.end - block.span.start:
+            return Standing(key, tokens, None, "nothing to gain")
+        needs = frozenset(conversation.standings[source].identity for source in shortened.sources)
+        decision = Decision(key, shortened.text, tokens, shortened.tokens, shortened.saved, needs)
+        return Standing(_identity(decision), tokens, decision)
+
+    def _report(self, conversation: Conversation, layout: Layout) -> list[BlockReport]:
+        new_from, ends_at = layout.first_new_turn, self._head(layout)
+        reports = []
+        for number, (block, standing) in enumerate(zip(layout.blocks, conversation.standings, strict=True)):
+            decision = standing.decision
+            after = decision.after if decision else standing.tokens
+            ends_at += after
+            if block.kind == "result":
+                reports.append(
+                    BlockReport(
+                        tuple(block.span),
+                        block.turn,
+                        layout.tool(block),
+                        conversation.sources[number].subject,
+                        standing.tokens,
+                        after,
+                        decision.saved if decision else {},
+                        standing.reason,
+                        block.turn >= new_from,
+                        decision.replacement if decision else None,
+                        ends_at,
+                    )
+                )
+        return reports
+
+    def _total(self, conversation: Conversation, layout: Layout) -> int:
+        """Tokens of the rewritten request: its texts, and the bytes around them."""
+        texts = sum(s.decision.after if s.decision else s.tokens for s in conversation.standings)
+        inside = Counter[int]()
+        for block in layout.blocks:
+            inside[block.turn] += block.span.end - block.span.start
+        around = sum(
+            min(turn.span.end - turn.span.start - inside[i], OPAQUE_BYTES) for i, turn in enumerate(layout.turns)
+        )
+        return self._head(layout) + texts + int(around / BYTES_PER_TOKEN)
+
+    def _head(self, layout: Layout) -> int:
+        """Tokens of what stands before the messages: tools and system prompt."""
+        total = 0
+        for name in _HEAD:
+            span = layout.fields.get(name)
+            if span is not None and layout.shape:
+                raw = layout.body[span.start : span.end]
+                digest = blake2b(raw, digest_size=16).digest()
+                if digest not in self._sizes:
+                    if len(self._sizes) > 1000:
+                        self._sizes.clear()
+                    self._sizes[digest] = count(raw.decode("utf-8", "replace"))
+                total += self._sizes[digest]
+        return total
+
+
+_HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "session_id")
+
+
+def history_may_vanish(layout: Layout) -> bool:
+    """Whether the provider may take away what a reference points at: it was asked to clear tool results or to
+    compact, or it holds the history itself."""
+    for name in ("previous_response_id", "conversation"):
+        span = layout.fields.get(name)
+        if span is not None and layout.body[span.start : span.end] != b"null":
+            return True
+    span = layout.fields.get("context_management")
+    value = read_value(layout.body, span) if span is not None else None
+    edits = value.get("edits") if isinstance(value, dict) else value
+    if not isinstance(edits, list):
+        return edits is not None
+    return any(not (isinstance(e, dict) and str(e.get("type", "")).startswith("clear_thinking")) for e in edits)
+
+
+def _who(request: RawRequest, layout: Layout) -> tuple[Identity, str]:
+    raise NotImplementedError
+
+
+def _identity(decision: Decision) -> bytes:
+    return blake2b(decision.key + decision.replacement.encode(), digest_size=16).digest()
+
+
+def _estimate(text: str) -> int:
+    return int(len(text) / BYTES_PER_TOKEN)
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _strings(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item)]
+    return []

@@ -1,0 +1,152 @@
+"""One conversation as the provider has it: what stands for each block, and which lines can be referred to."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from headroom.session.memory import Decision
+from headroom.transforms.repeats import LineIndex, Source
+from headroom.wire.layout import PROBE, Block, Layout
+
+CANDIDATES = 8
+"""Conversations with the same beginning that are compared with a new body, latest first."""
+_SUBJECTS = {
+    "file_path": "path", "path": "path", "notebook_path": "path", "absolute_path": "path",
+    "command": "command", "cmd": "command", "pattern": "pattern", "query": "query", "url": "URL",
+}  # fmt: skip
+_SUBJECT_LENGTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands for a block in the body that the provider gets: the decision about it, or None and the reason.
+
+    ``identity`` tells the block in just this form; ``tokens`` is the original's size, an estimate where nobody
+    needed it exactly.
+    """
+
+    identity: bytes
+    tokens: int
+    decision: Decision | None = None
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Grows with its requests; a request that is not its continuation belongs to another conversation."""
+
+    layout: Layout
+    keys: list[bytes] = field(default_factory=list)
+    standings: list[Standing] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    index: LineIndex = field(default_factory=LineIndex)
+    identities: dict[bytes, int] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def continues_in(self, layout: Layout) -> bool:
+        """Whether all blocks of this conversation stand at the beginning of ``layout``, unchanged."""
+        if len(layout.blocks) < len(self.keys):
+            return False
+        return all(layout.blocks[i].key(layout.body) == self.keys[i] for i in range(layout.reused, len(self.keys)))
+
+    def stands(self, key: bytes, standing: Standing, source: Source, *texts: str) -> None:
+        """Add the next block: what stands for it, and its texts as the provider gets them."""
+        self.identities[standing.identity] = len(self.keys)
+        self.keys.append(key)
+        self.standings.append(standing)
+        self.sources.append(source)
+        for text in texts:
+            self.index.add(source, text)
+
+
+class Conversations:
+    """The conversations in memory, by how they begin; the longest unused go first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._by_start: OrderedDict[bytes, list[Conversation]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, hint: str, layout: Layout) -> Conversation | None:
+        """The conversation that has most in common with a body whose first turns are scanned.
+
+        ``hint`` is what the request's headers say of its session; it only narrows the search.
+        """
+        with self._lock:
+            candidates = list(self._by_start.get(start_of(hint, layout), ()))
+        best, most = None, -1
+        for conversation in candidates:
+            turns = conversation.layout.turns
+            if len(turns) <= PROBE:
+                same = 0
+            else:
+                same = _turns_in_common(conversation.layout, layout)
+            if same > most:
+                best, most = conversation, same
+        return best
+
+    def keep(self, hint: str, conversation: Conversation) -> None:
+        """Put a conversation first."""
+        start = start_of(hint, conversation.layout)
+        with self._lock:
+            known = self._by_start.setdefault(start, [])
+            if conversation in known:
+                known.remove(conversation)
+            known.insert(0, conversation)
+            del known[CANDIDATES:]
+            self._by_start.move_to_end(start)
+            while sum(len(some) for some in self._by_start.values()) > self._limit and len(self._by_start) > 1:
+                self._by_start.popitem(last=False)
+
+    def drop(self, conversation: Conversation) -> None:
+        """Forget a conversation whose state can't be relied on."""
+        with self._lock:
+            for known in self._by_start.values():
+                if conversation in known:
+                    known.remove(conversation)
+                    return
+
+
+def start_of(hint: str, layout: Layout) -> bytes:
+    """What conversations with the same beginning have in common: the shape, the session, the first two turns."""
+    digest = blake2b(f"{layout.shape}\0{hint}".encode("utf-8", "surrogatepass"), digest_size=16)
+    end = layout.turns[PROBE].first_block if len(layout.turns) > PROBE else len(layout.blocks)
+    for block in layout.blocks[:end]:
+        digest.update(block.key(layout.body))
+    return digest.digest()
+
+
+def _turns_in_common(old: Layout, new: Layout) -> int:
+    """A quick measure of how far two bodies agree: whether old turns, from the last back, stand in the new body."""
+    shift = new.list_start - old.list_start
+    for count in range(len(old.turns), PROBE, -1):
+        start, end = old.turns[count - 1].span
+        middle = max(start, end - 64)
+        if new.body[middle + shift : end + shift] == old.body[middle:end]:
+            return count
+    return 0
+
+
+def source_of(layout: Layout, block: Block, number: int) -> Source:
+    """How a reference names a block."""
+    if block.kind == "user":
+        return Source("the user's message", "", "", number)
+    if block.kind == "assistant":
+        return Source("your own message", "", "", number)
+    tool = layout.tool(block)
+    label, subject = subject_of(layout.arguments(block))
+    return Source(f"the {'output' if block.kind == 'result' else 'input'} of {tool or 'a tool'}", label, subject, number)
+
+
+def subject_of(arguments: Mapping[str, object]) -> tuple[str, str]:
+    """What a call is about: ("path", "src/a.py"); ("", "") where that can't be told."""
+    for key, label in _SUBJECTS.items():
+        value = arguments.get(key)
+        if isinstance(value, list):
+            value = value[-1] if value else None
+        if isinstance(value, str) and value.strip():
+            line = value.strip().split("\n", 1)[0]
+            return label, line if len(line) <= _SUBJECT_LENGTH else line[:_SUBJECT_LENGTH] + "…"
+    return "", ""

@@ -1,0 +1,245 @@
+"""What was decided about a block before: its replacement, the same bytes for ever after."""
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from headroom.stores.sqlite import connect, is_corrupt, move_aside
+
+log = logging.getLogger(__name__)
+KEEP_SECONDS = 60 * 86400.0
+BUSY_SECONDS = 0.1
+"""A lock is waited for no longer: a request is waiting for us."""
+RETRY_SECONDS = 5.0
+IN_MEMORY = 20_000
+"""Decisions that are kept in memory when the disk can't take them."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS decisions (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL, needs BLOB NOT NULL, replacement TEXT NOT NULL,
+    before INTEGER NOT NULL, after INTEGER NOT NULL, saved TEXT NOT NULL, made REAL NOT NULL,
+    UNIQUE (key, needs));
+CREATE INDEX IF NOT EXISTS decisions_made ON decisions (made);
+CREATE TABLE IF NOT EXISTS left_alone (session TEXT PRIMARY KEY, reason TEXT NOT NULL, at REAL NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A block's replacement. ``needs`` are the blocks, as the provider has them, that it refers to: it holds only
+    in a body where they all stand before it. ``before`` and ``after`` are tokens, ``saved`` tokens by strategy."""
+
+    key: bytes
+    replacement: str
+    before: int
+    after: int
+    saved: Mapping[str, int] = field(default_factory=dict)
+    needs: frozenset[bytes] = frozenset()
+
+
+class Memory(Protocol):
+    """Decisions by block, and the sessions that are left alone."""
+
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
+        """The decisions about these blocks, oldest first."""
+        ...
+
+    def remember(self, decisions: Sequence[Decision]) -> None:
+        """Keep decisions; they are safe when this returns, or the log says that they are not."""
+        ...
+
+    def leave_alone(self, session: str, reason: str) -> None:
+        """From now on no request of this session is rewritten."""
+        ...
+
+    def left_alone(self, session: str) -> str | None:
+        """Why a session is left alone; None when it is not."""
+        ...
+
+
+class RamMemory:
+    """Decisions of this process; for audit, and for when there is no disk."""
+
+    def __init__(self, limit: int = IN_MEMORY) -> None:
+        self._decisions: OrderedDict[bytes, list[Decision]] = OrderedDict()
+        self._left_alone: dict[str, str] = {}
+        self._limit = limit
+        self._lock = threading.Lock()
+
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
+        with self._lock:
+            return {key: list(self._decisions[key]) for key in keys if key in self._decisions}
+
+    def remember(self, decisions: Sequence[Decision]) -> None:
+        with self._lock:
+            for decision in decisions:
+                known = self._decisions.setdefault(decision.key, [])
+                if all(decision.needs != other.needs for other in known):
+                    known.append(decision)
+            while len(self._decisions) > self._limit:
+                self._decisions.popitem(last=False)
+
+    def all(self) -> list[Decision]:
+        """Every decision kept here."""
+        return [decision for known in self._decisions.values() for decision in known]
+
+    def clear(self) -> None:
+        """Forget the decisions."""
+        self._decisions.clear()
+
+    def leave_alone(self, session: str, reason: str) -> None:
+        self._left_alone[session] = reason
+
+    def left_alone(self, session: str) -> str | None:
+        return self._left_alone.get(session)
+
+
+class SqliteMemory:
+    """Decisions in the workspace: they survive a restart, and several proxies share them.
+
+    When the disk fails, what it can't take is kept in memory, the log says so once, and requests go on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ram = RamMemory()
+        self._lock = threading.Lock()
+        self._failing = False
+        self._connection: sqlite3.Connection | None = None
+        self._retry_at = 0.0
+        with self._lock:
+            self._database()
+
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
+        wanted = list(dict.fromkeys(keys))
+        found = self._ram.find(wanted)
+        with self._lock:
+            database = self._database()
+            if database is None:
+                return found
+            try:
+                for start in range(0, len(wanted), 500):
+                    some = wanted[start : start + 500]
+                    marks = ",".join("?" * len(some))
+                    rows = database.execute(
+                        "SELECT key, needs, replacement, before, after, saved FROM decisions"
+                        f" WHERE key IN ({marks}) ORDER BY id",
+                        some,
+                    ).fetchall()
+                    for row in rows:
+                        decision = _decision(row)
+                        found.setdefault(decision.key, []).append(decision)
+            except sqlite3.Error as error:
+                self._failed(error)
+        return found
+
+    def remember(self, decisions: Sequence[Decision]) -> None:
+        if not decisions:
+            return
+        with self._lock:
+            database = self._database()
+            if database is not None:
+                try:
+                    database.execute("BEGIN IMMEDIATE")
+                    database.executemany(
+                        "INSERT OR IGNORE INTO decisions (key, needs, replacement, before, after, saved, made)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        [_row(decision) for decision in (*self._ram.all(), *decisions)],
+                    )
+                    database.execute("COMMIT")
+                    self._ram.clear()
+                    self._works_again()
+                    return
+                except sqlite3.Error as error:
+                    self._failed(error)
+        self._ram.remember(decisions)
+
+    def leave_alone(self, session: str, reason: str) -> None:
+        self._ram.leave_alone(session, reason)
+        with self._lock:
+            database = self._database()
+            if database is not None:
+                try:
+                    database.execute("INSERT OR IGNORE INTO left_alone VALUES (?, ?, ?)", (session, reason, time.time()))
+                except sqlite3.Error as error:
+                    self._failed(error)
+
+    def left_alone(self, session: str) -> str | None:
+        known = self._ram.left_alone(session)
+        if known:
+            return known
+        with self._lock:
+            database = self._database()
+            if database is None:
+                return None
+            try:
+                row = database.execute("SELECT reason FROM left_alone WHERE session = ?", (session,)).fetchone()
+            except sqlite3.Error as error:
+                self._failed(error)
+                return None
+        return str(row[0]) if row else None
+
+    def close(self) -> None:
+        """Forget what is too old to matter and let go of the file."""
+        with self._lock:
+            if self._connection is not None:
+                try:
+                    self._connection.execute("DELETE FROM decisions WHERE made < ?", (time.time() - KEEP_SECONDS,))
+                except sqlite3.Error as error:
+                    self._failed(error)
+                self._connection.close()
+                self._connection = None
+                self._retry_at = float("inf")
+
+    def _database(self) -> sqlite3.Connection | None:
+        if self._connection is None and time.monotonic() >= self._retry_at:
+            try:
+                self._connection = connect(self._path, _SCHEMA, BUSY_SECONDS)
+            except (sqlite3.Error, OSError) as error:
+                self._failed(error)
+        return self._connection
+
+    def _failed(self, error: Exception) -> None:
+        """Say it once, roll back, and try a fresh connection a little later."""
+        if not self._failing:
+            log.warning(
+                "%s can't be used (%s): decisions are kept in memory and would be lost in a restart",
+                self._path,
+                error,
+            )
+        self._failing = True
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if is_corrupt(error):
+            move_aside(self._path, error)
+            self._retry_at = 0.0
+
+    def _works_again(self) -> None:
+        if self._failing:
+            log.warning("%s can be used again", self._path)
+        self._failing = False
+
+
+def _row(d: Decision) -> tuple[bytes, bytes, str, int, int, str, float]:
+    return d.key, b"".join(sorted(d.needs)), d.replacement, d.before, d.after, json.dumps(dict(d.saved)), time.time()
+
+
+def _decision(row: tuple[bytes, bytes, str, int, int, str]) -> Decision:
+    key, needs, replacement, before, after, saved = row
+    return Decision(
+        key,
+        replacement,
+        before,
+        after,
+        json.loads(saved),
+        frozenset(needs[i : i + 16] for i in range(0, len(needs), 16)),
+    )

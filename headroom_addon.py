@@ -1,0 +1,5 @@
+"""The script for mitmproxy: ``mitmdump -s headroom_addon.py``."""
+
+from addon import HeadroomAddon
+
+addons = [HeadroomAddon()]
