@@ -191,8 +191,7 @@ class Engine:
                     standing = Standing(key, _estimate(text), None, reason)
             elif standing is None:
                 standing = Standing(key, int((block.span.end - block.span.start) / BYTES_PER_TOKEN), None, "not plain text")
-            text = standing.decision.replacement if standing.decision else text
-            conversation.stands(key, standing, source_of(layout, block, number), text)
+            conversation.stands(key, standing, source_of(layout, block, number), *([text] if text is not None else []))
         if abandoned.is_set():
             raise Abandoned
         memory.remember(decided)

@@ -52,13 +52,13 @@ class Conversation:
         return all(layout.blocks[i].key(layout.body) == self.keys[i] for i in range(layout.reused, len(self.keys)))
 
     def stands(self, key: bytes, standing: Standing, source: Source, *texts: str) -> None:
-        """Add the next block: what stands for it, and its texts as the provider gets them."""
+        """Add the next block: what stands for it, and its texts."""
         self.identities[standing.identity] = len(self.keys)
         self.keys.append(key)
         self.standings.append(standing)
         self.sources.append(source)
         for text in texts:
-            self.index.add(source, text)
+            self.index.add(source, text, standing.decision.replacement if standing.decision else None)
 
 
 class Conversations:

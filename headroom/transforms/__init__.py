@@ -1,0 +1,22 @@
+"""Text in, shorter text out: one file for each kind of text. Public names are loaded when they are first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headroom.transforms.config import SmartCrusherConfig
+    from headroom.transforms.smart_crusher import SmartCrusher
+
+# A new public name is a line here, in the imports above (for type checkers) and in __all__.
+_HOME = {
+    "SmartCrusher": "headroom.transforms.smart_crusher",
+    "SmartCrusherConfig": "headroom.transforms.config",
+}
+
+__all__ = ["SmartCrusher", "SmartCrusherConfig"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

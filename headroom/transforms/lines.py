@@ -1,13 +1,16 @@
-"""Lines of a text, and the numbers that some tools write before them."""
+"""Lines of a text, and what tools write before them: numbers, and the marks of a diff."""
 
 import re
 from typing import NamedTuple
 
 _NUMBERED = re.compile(r" *(\d+)[\t→]")
+_NUMBERED_BY_ANY = re.compile(r" *(\d{1,7})[\t→:-]")
+_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@")
+_MARKS = (" ", "+", "-")
 
 
 class Line(NamedTuple):
-    """One line. ``prefix`` is its number as it was written, "" where none stood; ``number`` is its value."""
+    """One line. ``prefix`` is what a tool wrote before it, "" where nothing; ``number`` is its number, or -1."""
 
     text: str
     prefix: str = ""
@@ -20,16 +23,44 @@ def looks_numbered(text: str) -> bool:
 
 
 def split(text: str) -> list[Line]:
-    """The lines of a text; numbers are told from the text only where the first line has one."""
+    """The lines of a text. A number is told from the text where the line before or after has its neighbour, or the
+    whole text is a numbered file (of which some numbers may have been left out); a diff's mark, inside a hunk."""
     raw = text.split("\n")
-    if not looks_numbered(raw[0]):
-        return [Line(line) for line in raw]
-    return [_line(line) for line in raw]
+    file = looks_numbered(raw[0])
+    numbers = [_number(line) for line in raw]
+    lines: list[Line] = []
+    in_hunk = False
+    for i, line in enumerate(raw):
+        number, width = numbers[i]
+        if number >= 0 and (
+            (i and numbers[i - 1][0] == number - 1)
+            or (i + 1 < len(raw) and numbers[i + 1][0] == number + 1)
+            or (file and line[width - 1] in "\t→")
+        ):
+            lines.append(Line(line[width:], line[:width], number))
+            continue
+        if line.startswith("@@"):
+            in_hunk = _HUNK.match(line) is not None
+        elif in_hunk and line[:1] in _MARKS:
+            lines.append(Line(line[1:], line[:1]))
+            continue
+        elif line and in_hunk:
+            in_hunk = False
+        lines.append(Line(line))
+    return lines
 
 
-def _line(raw: str) -> Line:
-    match = _NUMBERED.match(raw)
-    return Line(raw[match.end() :], match[0], int(match[1])) if match else Line(raw)
+def _number(line: str) -> tuple[int, int]:
+    """(number, width of the prefix), or (-1, 0)."""
+    match = _NUMBERED_BY_ANY.match(line) if line[:1] == " " or line[:1].isdigit() else None
+    return (int(match[1]), match.end()) if match else (-1, 0)
+
+
+def alike(a: Line, b: Line) -> bool:
+    """Whether ``b`` can follow ``a`` in one reference: its number is the next, its mark the same."""
+    if a.number >= 0:
+        return b.number == a.number + 1 and a.prefix[-1:] == b.prefix[-1:]
+    return b.number < 0 and a.prefix == b.prefix
 
 
 def write(lines: list[Line]) -> str:

@@ -1,25 +1,26 @@
 """Lines that already stand in the conversation: a run of them becomes one line that says where they stand.
 
-The reference names the call whose input or result holds the lines, how many they are, the first and the last of
-them. It only ever points at lines that the provider receives verbatim in the same body, before the reference.
+The reference names the call whose input or output holds the lines, how many they are, the first and the last of
+them. It only ever points at what the provider receives before it in the same body, where the first and the last of
+the lines stand verbatim; between them that text may itself refer to an earlier one.
 Matching is linear in the new text: each line has a bounded number of places where it stood before.
 """
 
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from headroom.transforms.line_numbers import countable, thin
-from headroom.transforms.lines import Line, split, write
+from headroom.transforms.lines import Line, alike, split, write
 
 PLACES = 16
 """How many places of one line are remembered: more would make common lines slow and find nothing better."""
-QUOTED = 60
+QUOTED = 40
 """Characters of the first and of the last line that a reference quotes."""
-LEAST = 120
+LEAST = 100
 """Characters in a run below which a reference can't be shorter."""
 GAIN = 8
 """Tokens that a reference must save."""
@@ -27,7 +28,10 @@ SEED = 4
 """Characters that a line must have to start a search."""
 
 _BARRIER = -0x5EA1ED
-_REFERENCE = re.compile(r"\[(?:lines? \d|\d+ lines?: the same as )[^\n]*\]")
+_REFERENCE = re.compile(
+    r"\[(?:lines? (?P<first>\d+)(?:-(?P<last>\d+))?|(?P<count>\d+) lines?(?:, each after \"[ +-]\")?)"
+    r": the same as [^\n]*\]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,17 @@ class Source:
     label: str
     subject: str
     block: int
+
+
+OWN = Source("this output", "", "", -1)
+
+
+class Run(NamedTuple):
+    """``length`` lines of a new text from line ``start`` on, that stand in an index from ``place`` on."""
+
+    start: int
+    length: int
+    place: int
 
 
 class Place(NamedTuple):
@@ -54,61 +69,106 @@ class LineIndex:
     """The lines that the provider has before it, and where they stand."""
 
     keys: array[int] = field(default_factory=lambda: array("q"))
+    shown: bytearray = field(default_factory=bytearray)
+    """Whether a line stands verbatim at its place, or is part of what a reference there names."""
     sources: list[Source] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     places: dict[int, list[int]] = field(default_factory=dict)
 
-    def add(self, source: Source, text: str) -> None:
-        """Add a text as the provider receives it; references in it are no lines of its own."""
+    def add(self, source: Source, text: str, replacement: str | None = None) -> None:
+        """Add a text as the provider receives it: as it is, or in the form that ``compress`` gave it."""
         lines = split(text)
         if len(lines) < 2 and len(text) < LEAST:
             return
+        shown = _shown(lines, replacement) if replacement is not None else None
+        if replacement is not None and shown is None:  # another form: only what it shows can be named
+            lines = split(replacement)
+        self.open(source)
+        for i, line in enumerate(lines):
+            self.append(hash(line.text), len(line.text), shown is None or shown[i])
+
+    def open(self, source: Source) -> None:
+        """What is appended from now on stands in ``source``."""
+        self.append(_BARRIER, 0, False)
         self.sources.append(source)
         self.starts.append(len(self.keys))
-        for line in lines:
-            if line.text.startswith("[") and _REFERENCE.fullmatch(line.text):
-                self.keys.append(_BARRIER)
-                continue
-            key = hash(line.text)
-            if len(line.text) >= SEED:
-                places = self.places.get(key)
-                if places is None:
-                    self.places[key] = [len(self.keys)]
-                elif len(places) < PLACES:
-                    places.append(len(self.keys))
-            self.keys.append(key)
-        self.keys.append(_BARRIER)
 
-    def find(self, lines: list[Line]) -> list[Place]:
-        """The runs of lines that stand in the index, longest first at each line, none overlapping."""
-        mine = [hash(line.text) for line in lines]
-        found: list[Place] = []
-        done = i = 0
-        while i < len(lines):
-            best, back = self._longest(mine, i, done, lines)
-            start, length = i - back, best[0] + back
-            if length and sum(len(line.text) + 1 for line in lines[start : start + length]) >= LEAST:
-                source = self.sources[bisect_right(self.starts, best[1]) - 1]
-                found.append(Place(start, length, source))
-                done = i = start + length
-            else:
-                i += 1
-        return found
+    def append(self, key: int, length: int, shown: bool = True) -> None:
+        """Add one line of ``length`` characters."""
+        if length >= SEED:
+            places = self.places.get(key)
+            if places is None:
+                self.places[key] = [len(self.keys)]
+            elif len(places) < PLACES:
+                places.append(len(self.keys))
+        self.keys.append(key)
+        self.shown.append(shown)
 
-    def _longest(self, mine: list[int], i: int, done: int, lines: list[Line]) -> tuple[tuple[int, int], int]:
-        """((lines from i on, place), lines before i) of the longest run through line ``i``."""
-        keys = self.keys
-        longest, before = (0, 0), 0
-        for place in self.places.get(mine[i], ()) if len(lines[i].text) >= SEED else ():
-            ahead = 1
-            while i + ahead < len(mine) and keys[place + ahead] == mine[i + ahead]:
+    def longest(self, mine: list[int], i: int, done: int) -> Run:
+        """The longest run through line ``i`` of ``mine``, not before ``done``, whose ends are shown."""
+        keys, shown, best = self.keys, self.shown, Run(i, 0, 0)
+        for place in self.places.get(mine[i], ()):
+            ahead, end = 1, min(len(mine) - i, len(keys) - place)
+            while ahead < end and keys[place + ahead] == mine[i + ahead]:
                 ahead += 1
             back = 0
-            while i - back > done and place > back and keys[place - back - 1] == mine[i - back - 1]:
+            while i - back > done and keys[place - back - 1] == mine[i - back - 1]:
                 back += 1
-            if ahead + back > longest[0] + before:
-                longest, before = (ahead, place), back
-        return longest, before
+            while ahead + back > best.length and not shown[place + ahead - 1]:
+                ahead -= 1
+            while ahead + back > best.length and not shown[place - back]:
+                back -= 1
+            if ahead + back > best.length:
+                best = Run(i - back, ahead + back, place - back)
+        return best
+
+    def at(self, place: int) -> Source:
+        """The source that a place lies in."""
+        return self.sources[bisect_right(self.starts, place) - 1]
+
+
+def _shown(lines: list[Line], replacement: str) -> list[bool] | None:
+    """For each line of a text whether ``replacement`` still shows it; None when that is not a form of ours."""
+    shown: list[bool] = []
+    for line in replacement.split("\n"):
+        match = _REFERENCE.fullmatch(line) if line.startswith("[") else None
+        if match is None:
+            if len(shown) >= len(lines) or not line.endswith(lines[len(shown)].text):
+                return None
+            shown.append(True)
+        else:
+            first, last, count = match["first"], match["last"], match["count"]
+            shown += [False] * (int(count) if count else int(last or first) - int(first) + 1)
+    return shown if len(shown) == len(lines) else None
+
+
+def find(lines: list[Line], index: LineIndex) -> Iterator[Place]:
+    """The runs of lines that stand in the index or further up in the text itself, none overlapping."""
+    mine = [hash(line.text) for line in lines]
+    own = LineIndex()
+    own.open(OWN)
+    done = i = 0
+    while i < len(lines):
+        before, again = index.longest(mine, i, done), own.longest(mine, i, i)
+        where, run = (own, again) if again.length > before.length else (index, before)
+        if sum(len(line.text) + 1 for line in lines[run.start : run.start + run.length]) >= LEAST:
+            yield from _pieces(lines, run, where)
+            done = run.start + run.length
+        upto = max(done, i + 1)
+        for j in range(i, upto):
+            own.append(mine[j], len(lines[j].text), done <= i)
+        i = upto
+
+
+def _pieces(lines: list[Line], run: Run, index: LineIndex) -> Iterator[Place]:
+    """A run cut where the numbers don't go on or the mark changes; pieces whose ends are not shown are left out."""
+    first, source = run.start, index.at(run.place)
+    for i in range(run.start + 1, run.start + run.length + 1):
+        if i == run.start + run.length or not alike(lines[i - 1], lines[i]):
+            place = run.place - run.start
+            if index.shown[place + first] and index.shown[place + i - 1]:
+                yield Place(first, i - first, source)
+            first = i
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +188,15 @@ def compress(
     ``subject`` is what this text is about, ``tokens`` how many tokens it has. None: nothing was gained.
     """
     lines = split(text)
-    numbered = countable(lines)
-    places = []
-    for place in index.find(lines):
+    numbers = numbers and countable(lines)
+    places: list[tuple[Place, str]] = []
+    for place in find(lines, index):
         run = lines[place.start : place.start + place.length]
-        if numbered or run[0].number < 0:  # numbers that can't be counted would be lost
-            reference = _reference(run, place.source, subject)
-            if count(write(run)) - count(reference) >= GAIN:
-                places.append((place, reference))
-    numbers = numbers and numbered
+        if sum(len(line.text) + 1 for line in run) < LEAST:
+            continue
+        reference = _reference(run, place.source, subject, places[-1][0].source if places else None)
+        if count(write(run)) - count(reference) >= GAIN:
+            places.append((place, reference))
     if not places and not numbers:
         return None
     out: list[str] = []
@@ -148,29 +208,36 @@ def compress(
     out += _kept(lines[done:], numbers)
     result = "\n".join(out)
     left = count(result)
-    saved = {}
     if numbers and places:
         thinned = count("\n".join(_kept(lines, True)))
         saved = {"line_numbers": tokens - thinned, "repeats": thinned - left}
     else:
         saved = {"line_numbers" if numbers else "repeats": tokens - left}
-    return Repeats(result, frozenset(place.source.block for place, _ in places), saved)
+    return Repeats(result, frozenset(place.source.block for place, _ in places) - {OWN.block}, saved)
 
 
 def _kept(lines: list[Line], numbers: bool) -> list[str]:
     return [line.prefix + line.text for line in (thin(lines) if numbers else lines)]
 
 
-def _reference(run: list[Line], source: Source, subject: str) -> str:
-    about = f"for the same {source.label}" if subject and source.subject == subject else source.subject
-    where = f"{source.name} {about}".rstrip()
-    if run[0].number >= 0:
-        what = f"lines {run[0].number}-{run[-1].number}" if len(run) > 1 else f"line {run[0].number}"
-        what += ": the same as in"
+def _reference(run: list[Line], source: Source, subject: str, before: Source | None) -> str:
+    first, last = run[0], run[-1]
+    if first.number >= 0:
+        what = f"lines {first.number}-{last.number}" if len(run) > 1 else f"line {first.number}"
     else:
-        what = f"{len(run)} line{'s' if len(run) > 1 else ''}: the same as in"
-    quoted = f'"{_quote(run[0])}" to "{_quote(run[-1])}"' if len(run) > 1 else f'"{_quote(run[0])}"'
-    return f"[{what} {where} above, {quoted}]"
+        what = f"{len(run)} line{'s' if len(run) > 1 else ''}"
+        if first.prefix:
+            what += f', each after "{first.prefix}"'
+    if source is OWN:
+        where = "further up in this output"
+    elif source == before:
+        where = "in the one just named"
+    elif subject and source.subject == subject:
+        where = f"in {source.name} for the same {source.label} above"
+    else:
+        where = f"in {f'{source.name} {source.subject}'.rstrip()} above"
+    quoted = f'"{_quote(first)}" to "{_quote(last)}"' if len(run) > 1 else f'"{_quote(first)}"'
+    return f"[{what}: the same as {where}, {quoted}]"
 
 
 def _quote(line: Line) -> str:
