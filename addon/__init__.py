@@ -74,7 +74,7 @@ class HeadroomAddon:
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         if self.exchanges is not None:
-            self.exchanges.sockets.start(flow)
+            self.exchanges.upgraded(flow)
 
     async def websocket_message(self, flow: http.HTTPFlow) -> None:
         if self.exchanges is not None:

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
-import orjson
-
 from headroom.session.conversation import Conversation, Conversations, Standing, source_of, subject_of
-from headroom.session.identity import Identity, identify
+from headroom.session.identity import Identity, identify, without_billing_line
 from headroom.session.memory import Decision, Memory, RamMemory
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
@@ -19,7 +17,7 @@ from headroom.transforms.pipeline import LEAST_TOKENS, shorten
 from headroom.transforms.repeats import LineIndex
 from headroom.wire.layout import Block, Layout
 from headroom.wire.shapes import read
-from headroom.wire.spans import Patch, quote, read_string, read_value, splice
+from headroom.wire.spans import Patch, quote, read_value, splice
 
 Mode = Literal["optimize", "audit", "off"]
 BYTES_PER_TOKEN = 3.6
@@ -27,6 +25,7 @@ BYTES_PER_TOKEN = 3.6
 OPAQUE_BYTES = 40_000
 """Bytes of a turn outside its texts that are counted at most: beyond that they are images and documents."""
 CONVERSATIONS = 256
+SYSTEM_CHARACTERS = 500
 _HEAD = ("tools", "system", "instructions", "systemInstruction", "system_instruction", "toolConfig", "response_format")
 
 
@@ -300,7 +299,44 @@ def history_may_vanish(layout: Layout) -> bool:
 
 
 def _who(request: RawRequest, layout: Layout) -> tuple[Identity, str]:
-    raise NotImplementedError
+    """Whose request this is, and its system prompt as far as sessions are told by it."""
+    system = _system(layout)
+    user = next((block for block in layout.blocks if block.kind == "user"), None)
+    metadata = layout.fields.get("metadata")
+    known = read_value(layout.body, metadata) if metadata is not None else None
+    user_id = known.get("user_id") if isinstance(known, dict) else None
+    identity = identify(
+        request.headers,
+        request.provider,
+        system,
+        layout.text(user) if user else None,
+        user_id if isinstance(user_id, str) else None,
+        layout.string("prompt_cache_key"),
+    )
+    return identity, without_billing_line(system)[:SYSTEM_CHARACTERS]
+
+
+def _system(layout: Layout) -> str:
+    """The text of the system prompt, wherever the shape keeps it."""
+    for name in ("system", "instructions", "systemInstruction", "system_instruction"):
+        span = layout.fields.get(name)
+        if span is not None:
+            return "\n".join(_texts(read_value(layout.body, span)))
+    first = layout.turns[0] if layout.turns else None
+    if first is None or layout.shape != "openai-chat" or b'"user"' in layout.body[first.span.start : first.span.start + 20]:
+        return ""
+    return "\n".join(layout.text(block) or "" for block in layout.blocks if block.turn == 0)
+
+
+def _texts(value: object) -> list[str]:
+    """The texts of a system prompt: a string, a list of text blocks, or Gemini's parts."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return _texts(value.get("text") or value.get("parts"))
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return []
 
 
 def _identity(decision: Decision) -> bytes:

@@ -70,7 +70,7 @@ class LineIndex:
 
     keys: array[int] = field(default_factory=lambda: array("q"))
     shown: bytearray = field(default_factory=bytearray)
-    """Whether a line stands verbatim at its place, or is part of what a reference there names."""
+    """Whether a line stands verbatim at its place, so that a reference can name it; blank ones name nothing."""
     sources: list[Source] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     places: dict[int, list[int]] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class LineIndex:
             lines = split(replacement)
         self.open(source)
         for i, line in enumerate(lines):
-            self.append(hash(line.text), len(line.text), shown is None or shown[i])
+            self.append(hash(line.text), len(line.text), bool(line.text.strip()) and (shown is None or shown[i]))
 
     def open(self, source: Source) -> None:
         """What is appended from now on stands in ``source``."""
@@ -156,7 +156,7 @@ def find(lines: list[Line], index: LineIndex) -> Iterator[Place]:
             done = run.start + run.length
         upto = max(done, i + 1)
         for j in range(i, upto):
-            own.append(mine[j], len(lines[j].text), done <= i)
+            own.append(mine[j], len(lines[j].text), done <= i and bool(lines[j].text.strip()))
         i = upto
 
 

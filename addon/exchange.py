@@ -1,0 +1,303 @@
+"""One HTTP exchange: a request in, the engine, the answer past us, a row in the ledger."""
+
+import asyncio
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import cast
+
+from mitmproxy import ctx, http
+from mitmproxy.addons.clientplayback import ReplayHandler
+
+from addon.rows import Exchange, describe, error_body, one_line, to_row
+from addon.settings import MODES, Settings
+from addon.view import METADATA, ORIGINAL
+from addon.websocket import Socket, Sockets
+from headroom import paths
+from headroom.engine import Engine, Mode, RawRequest, Rewrite
+from headroom.errors import ConfigurationError
+from headroom.ledger import Ledger
+from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key
+from headroom.session.identity import lower_headers
+from headroom.session.memory import SqliteMemory
+from headroom.wire.spans import ScanError
+from headroom.wire.targets import Target, model_from_path, target
+from headroom.wire.usage import UsageReader
+
+log = logging.getLogger("headroom")
+LARGEST_BODY = 32 * 1024 * 1024
+"""Bytes of a request above which it is not read: providers refuse more than that."""
+WORKERS = 2
+SWITCH_SECONDS = 0.001
+"""How long a worker may keep the interpreter from the event loop."""
+REFUSED = (400, 413, 422)
+"""Statuses with which a provider refuses a body unpaid."""
+_SIGNED = ("content-digest", "digest", "content-md5", "x-amz-content-sha256")
+_OURS = "x-headroom-"
+
+
+class Exchanges:
+    """All exchanges of a proxy: opens them, closes them, writes them down."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.memory = SqliteMemory(settings.workspace / "state.db")
+        self.engine = Engine(self.memory)
+        self.ledger = Ledger(settings.workspace / "ledger.db")
+        self.sockets = Sockets(self._rewrite, self._close, self._refused)
+        self.betas = SessionBetaTracker()
+        self._open: dict[str, Exchange] = {}
+        self._upgrades: dict[str, Socket] = {}
+        self._started = time.time()
+        self._pool = ThreadPoolExecutor(WORKERS, "headroom")
+        self._writer = ThreadPoolExecutor(1, "headroom-ledger")
+        sys.setswitchinterval(SWITCH_SECONDS)
+
+    # --- the request -------------------------------------------------------------------------------------------
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        request = flow.request
+        aim = target(request.pretty_host, request.port, request.path, request.method, self.settings.hosts)
+        if aim is None:
+            return
+        wishes = _take_wishes(request)
+        mode = wishes.get("x-headroom-mode", self.settings.mode)
+        exchange = Exchange(aim, mode, wishes.get("x-headroom-project"))
+        self._open[flow.id] = exchange
+        if mode not in MODES:
+            self._refuse(flow, exchange, 400, f"x-headroom-mode is {mode!r}; allowed: {' | '.join(MODES)}")
+            return
+        if wishes.get("x-headroom-bypass", "").lower() == "true":
+            exchange.mode = mode = "off"
+            exchange.reason = "bypass"
+        if await self._over_budget(flow, exchange):
+            return
+        if request.stream or request.raw_content is None:
+            exchange.reason = "streamed: stream_large_bodies is set"
+            return
+        exchange.headers = request.headers.copy()
+        headers = lower_headers(request.headers) | wishes
+        if request.method == "GET":  # a WebSocket begins with one
+            del self._open[flow.id]
+            self._upgrades[flow.id] = Socket(aim, headers, mode, exchange.project)
+            return
+        exchange.bytes_before = exchange.bytes_after = len(request.raw_content)
+        try:
+            body = request.get_content(strict=True) or b""
+        except ValueError as error:
+            exchange.reason = f"body not decoded: {error}"
+            return
+        untouched = _why_untouched(aim, body, headers)
+        if untouched:
+            exchange.reason = untouched
+            return
+        await self._rewrite(exchange, _raw(aim, request.path, headers, body))
+        if exchange.rewrite is not None:
+            self._apply(flow, exchange, exchange.rewrite, body, headers)
+
+    async def _rewrite(self, exchange: Exchange, raw: RawRequest) -> None:
+        """Ask the engine; whatever goes wrong, the reason is noted and the request stays as it came."""
+        began, abandoned = time.monotonic(), threading.Event()
+        budget = self.settings.time_budget
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, self.engine.rewrite, raw, cast(Mode, exchange.mode), began + 0.8 * budget, abandoned
+        )
+        try:
+            exchange.rewrite = await asyncio.wait_for(work, budget)
+        except TimeoutError:
+            abandoned.set()
+            exchange.outcome, exchange.reason = "passed", f"time budget of {1000 * budget:.0f} ms exceeded"
+        except ScanError as error:
+            exchange.outcome, exchange.reason = "passed", f"body not read: {error.message}"
+        except Exception as error:
+            exchange.outcome, exchange.reason = "error", f"engine: {type(error).__name__}"
+            log.warning("the engine failed, the request leaves as it came", exc_info=error)
+        else:
+            exchange.reason = exchange.reason or exchange.rewrite.reason
+            exchange.outcome = "unchanged"
+        exchange.seconds = time.monotonic() - began
+
+    def _apply(
+        self, flow: http.HTTPFlow, exchange: Exchange, rewrite: Rewrite, body: bytes, headers: Mapping[str, str]
+    ) -> None:
+        try:
+            self._keep_betas(flow, exchange, rewrite, headers)
+        except ConfigurationError as error:
+            self._refuse(flow, exchange, 400, error.message)
+            return
+        flow.metadata[METADATA] = describe(rewrite)
+        if rewrite.body == body:
+            return
+        exchange.original = flow.metadata[ORIGINAL] = body
+        flow.request.content = rewrite.body
+        exchange.outcome = "rewritten"
+        exchange.bytes_after = len(flow.request.raw_content or b"")
+        gain = rewrite.tokens_before - rewrite.tokens_after
+        flow.comment = f"headroom: {rewrite.tokens_before:,} -> {rewrite.tokens_after:,} tokens, {gain:,} saved"
+        flow.marked = ":green_circle:"
+
+    def _keep_betas(self, flow: http.HTTPFlow, exchange: Exchange, rewrite: Rewrite, headers: Mapping[str, str]) -> None:
+        name = beta_header(exchange.target.shape)
+        if name is None:
+            return
+        key = beta_session_key(headers, rewrite.model, rewrite.system)
+        value = self.betas.merge(exchange.target.provider, key, flow.request.headers.get_all(name))
+        if value is not None:
+            flow.request.headers[name] = value
+
+    async def _over_budget(self, flow: http.HTTPFlow, exchange: Exchange) -> bool:
+        limit = self.settings.budget_usd
+        if limit is None:
+            return False
+        day = time.time() // 86400 * 86400
+        spent = await asyncio.get_running_loop().run_in_executor(self._writer, self.ledger.spent_usd, day)
+        if spent < limit:
+            return False
+        reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(day + 86400))
+        self._refuse(
+            flow, exchange, 429, f"headroom_budget of {limit:.2f} USD a day is used up ({spent:.2f}); resets at {reset}"
+        )
+        if flow.response is not None:
+            flow.response.headers["retry-after"] = str(int(day + 86400 - time.time()) + 1)
+        return True
+
+    def _refuse(self, flow: http.HTTPFlow, exchange: Exchange, status: int, message: str) -> None:
+        """Answer the client ourselves, in its provider's own error shape; nothing goes upstream."""
+        exchange.outcome, exchange.reason, exchange.status = "error", message, status
+        content = json.dumps(error_body(exchange.target.shape, status, message)).encode()
+        flow.response = http.Response.make(status, content, {"content-type": "application/json"})
+
+    # --- the answer --------------------------------------------------------------------------------------------
+
+    def response_headers(self, flow: http.HTTPFlow) -> None:
+        exchange, response = self._open.get(flow.id), flow.response
+        if response is None or response.status_code == 101:
+            return
+        if exchange is None:
+            response.stream = True
+            return
+        exchange.status, exchange.first_byte = response.status_code, time.time() - exchange.started
+        if exchange.original is not None and response.status_code in REFUSED:
+            return  # held back: its body says whether ours was at fault
+        reader = exchange.reader = UsageReader(
+            exchange.target.shape,
+            response.headers.get("content-type", ""),
+            response.headers.get("content-encoding", ""),
+        )
+
+        def tap(chunk: bytes) -> bytes:
+            reader.feed(chunk)
+            return chunk
+
+        response.stream = tap
+
+    async def response(self, flow: http.HTTPFlow) -> None:
+        exchange = self._open.get(flow.id)
+        if exchange is None or flow.response is None:
+            return
+        if exchange.original is not None and exchange.reader is None and exchange.status in REFUSED:
+            await self._send_original(flow, exchange)
+        self.ended(flow)
+
+    async def _send_original(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        """The provider refused a body that we changed, unpaid: send what the client wrote, once.
+
+        If that is taken, the change was at fault, and the session is left alone from now on.
+        """
+        assert exchange.original is not None and exchange.headers is not None and flow.response is not None
+        again = flow.copy()
+        again.response = None
+        again.request.headers = exchange.headers.copy()
+        again.request.content = exchange.original
+        refusal = flow.response.status_code
+        try:
+            await ReplayHandler(again, ctx.options).replay()
+        except Exception as error:
+            log.warning("the original request could not be sent again", exc_info=error)
+        if again.response is None:
+            exchange.reason = f"refused with {refusal}; the original could not be sent"
+            return
+        flow.response = again.response
+        exchange.status = again.response.status_code
+        exchange.bytes_after = exchange.bytes_before
+        exchange.reader = UsageReader(
+            exchange.target.shape,
+            again.response.headers.get("content-type", ""),
+        )
+        exchange.reader.feed(again.response.get_content(strict=False) or b"")
+        if exchange.status in REFUSED:
+            exchange.reason = f"refused with {refusal}, the original too"
+            return
+        exchange.outcome = "resent"
+        self._refused(exchange, str(refusal))
+
+    def _refused(self, exchange: Exchange, refusal: str) -> None:
+        """The provider takes the original but not ours: no request of that session is rewritten any more."""
+        exchange.reason = f"refused with {refusal}: session left alone"
+        if exchange.rewrite is not None:
+            session = exchange.rewrite.identity.session
+            self.engine.leave_alone(session, f"the provider refused a rewritten request with {refusal}")
+            log.warning("the provider refused a rewritten request of session %s: it is left alone from now on", session)
+            exchange.rewrite = replace(
+                exchange.rewrite, blocks=(), saved={}, tokens_after=exchange.rewrite.tokens_before
+            )
+
+    def ended(self, flow: http.HTTPFlow, reason: str = "") -> None:
+        """The exchange is over, well or not."""
+        exchange = self._open.pop(flow.id, None)
+        self._upgrades.pop(flow.id, None)
+        if exchange is not None:
+            if reason:
+                exchange.reason = "; ".join(filter(None, (exchange.reason, f"connection: {reason}")))
+            self._close(exchange)
+
+    def upgraded(self, flow: http.HTTPFlow) -> None:
+        """A WebSocket is open."""
+        socket = self._upgrades.pop(flow.id, None)
+        if socket is not None:
+            self.sockets.start(flow, socket)
+
+    def _close(self, exchange: Exchange) -> None:
+        self._writer.submit(self._write, exchange)
+
+    def _write(self, exchange: Exchange) -> None:
+        row = to_row(exchange)
+        log.info("%s", one_line(row))
+        self.ledger.record(row)
+
+    def close(self) -> None:
+        """Write down what is still open, say what this run came to, let go of the files."""
+        self._pool.shutdown(wait=True)
+        self._writer.shutdown(wait=True)
+        log.info("this run: %s", self.ledger.totals(since=self._started))
+        self.ledger.close()
+        self.memory.close()
+
+
+def _raw(aim: Target, path: str, headers: Mapping[str, str], body: bytes) -> RawRequest:
+    return RawRequest(aim.provider, aim.shape, path, headers, body, model_from_path(path) or "")
+
+
+def _take_wishes(request: http.Request) -> dict[str, str]:
+    """The x-headroom-* headers, taken off the request: they never go upstream."""
+    wishes = {name: value for name, value in lower_headers(request.headers).items() if name.startswith(_OURS)}
+    for name in wishes:
+        del request.headers[name]
+    return wishes
+
+
+def _why_untouched(aim: Target, body: bytes, headers: Mapping[str, str]) -> str:
+    """Why a body may not be looked into; "" when it may."""
+    if not aim.rewritable:
+        return aim.reason
+    if not body:
+        return "no body"
+    if len(body) > LARGEST_BODY:
+        return f"body of {len(body):,} bytes: more than providers take"
+    signed = next((name for name in _SIGNED if name in headers), None)
+    return f"signed: {signed}" if signed else ""

@@ -1,0 +1,138 @@
+"""What is known of one exchange, and the row that the ledger keeps of it."""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from mitmproxy import http
+
+from headroom.accounting import saved_tokens
+from headroom.engine import Rewrite
+from headroom.ledger import Exchange as Row
+from headroom.ledger.cost import bill, without
+from headroom.models import price_for
+from headroom.wire.targets import Target
+from headroom.wire.usage import UsageReader
+
+
+_MAKERS = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "openai", "gemini": "gemini"}
+"""Whose models speak a shape: Claude on Vertex AI costs what Claude costs."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer, until the ledger has it. Times are unix seconds, ``seconds`` what we took."""
+
+    target: Target
+    mode: str
+    project: str | None = None
+    started: float = field(default_factory=time.time)
+    rewrite: Rewrite | None = None
+    outcome: str = "passed"
+    reason: str = ""
+    original: bytes | None = None
+    headers: http.Headers | None = None
+    bytes_before: int = 0
+    bytes_after: int = 0
+    seconds: float = 0.0
+    first_byte: float = 0.0
+    status: int = 0
+    reader: UsageReader | None = None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+def to_row(exchange: Exchange) -> Row:
+    """The ledger's row; costs only where the provider said what it billed."""
+    rewrite, reader = exchange.rewrite, exchange.reader
+    usage = reader.usage if reader else None
+    model = (rewrite.model if rewrite else "") or (reader.model if reader else None) or ""
+    cost = cost_without = None
+    if usage is not None:
+        price = price_for(_MAKERS[exchange.target.shape], model)
+        cost = cost_without = bill(usage, price)
+        if rewrite is not None and exchange.outcome == "rewritten":
+            cost_without = without(usage, price, *saved_tokens(rewrite, usage))
+    return Row(
+        id=exchange.id,
+        time=exchange.started,
+        session=rewrite.identity.session if rewrite else "",
+        project=exchange.project or (rewrite.identity.project if rewrite else None) or "",
+        client=rewrite.identity.client if rewrite else "",
+        provider=exchange.target.provider,
+        model=model,
+        kind=exchange.target.kind,
+        mode=exchange.mode,
+        status=exchange.status,
+        outcome=exchange.outcome,
+        reason=exchange.reason or (reader.error_type if reader else None) or "",
+        tokens_before=rewrite.tokens_before if rewrite else 0,
+        tokens_after=rewrite.tokens_after if rewrite else 0,
+        saved_by_strategy=dict(rewrite.saved) if rewrite else {},
+        usage=usage,
+        cost_usd=cost,
+        cost_without_usd=cost_without,
+        rewrite_ms=1000 * exchange.seconds,
+        ttfb_ms=1000 * exchange.first_byte,
+        bytes_before=exchange.bytes_before,
+        bytes_after=exchange.bytes_after,
+    )
+
+
+def describe(rewrite: Rewrite) -> dict[str, Any]:
+    """What the content view shows, as plain data that mitmproxy can save with the flow."""
+    return {
+        "session": rewrite.identity.session,
+        "client": rewrite.identity.client,
+        "model": rewrite.model,
+        "tokens_before": rewrite.tokens_before,
+        "tokens_after": rewrite.tokens_after,
+        "saved": dict(rewrite.saved),
+        "reason": rewrite.reason,
+        "blocks": [
+            {
+                "span": list(block.span),
+                "turn": block.turn,
+                "tool": block.tool,
+                "subject": block.subject,
+                "before": block.before,
+                "after": block.after,
+                "saved": dict(block.saved),
+                "reason": block.reason,
+                "new": block.new,
+                "replacement": block.replacement,
+            }
+            for block in rewrite.blocks
+        ],
+    }
+
+
+def error_body(shape: str, status: int, message: str) -> dict[str, object]:
+    """An error of ours in the provider's own shape."""
+    if shape == "anthropic":
+        kind = "rate_limit_error" if status == 429 else "invalid_request_error"
+        return {"type": "error", "error": {"type": kind, "message": f"headroom: {message}"}}
+    if shape == "gemini":
+        name = "RESOURCE_EXHAUSTED" if status == 429 else "INVALID_ARGUMENT"
+        return {"error": {"code": status, "message": f"headroom: {message}", "status": name}}
+    kind = "insufficient_quota" if status == 429 else "invalid_request_error"
+    return {"error": {"message": f"headroom: {message}", "type": kind, "param": None, "code": kind}}
+
+
+def one_line(row: Row) -> str:
+    """The log's line for an exchange; nothing of its content."""
+    parts = [f"{row.kind} {row.model or '?'}", row.outcome, f"{row.tokens_before:,} -> {row.tokens_after:,} tokens"]
+    if row.saved_by_strategy:
+        parts.append(" ".join(f"{name}={saved}" for name, saved in sorted(row.saved_by_strategy.items())))
+    if row.usage is not None:
+        u = row.usage
+        parts.append(
+            f"billed in={u.input_tokens} write={u.cache_write_tokens + u.cache_write_1h_tokens}"
+            f" read={u.cache_read_tokens} out={u.output_tokens}"
+        )
+    if row.cost_usd is not None and row.cost_without_usd is not None:
+        parts.append(f"${row.cost_usd:.4f}, without ${row.cost_without_usd:.4f}")
+    parts.append(f"{row.rewrite_ms:.1f} ms")
+    if row.reason:
+        parts.append(row.reason)
+    return f"{row.status} " + ", ".join(parts) + f" [{row.session[:12]}]"

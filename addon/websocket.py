@@ -1,0 +1,104 @@
+"""Codex's WebSocket: each ``response.create`` that the client sends is a request, the events after it its answer."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mitmproxy import ctx, http, websocket
+
+from addon.rows import Exchange
+from headroom.engine import RawRequest
+from headroom.wire.targets import Target
+from headroom.wire.usage import UsageReader
+
+_CREATE = b'"response.create"'
+_ENDS = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"')
+_ERROR = b'"error"'
+_HEAD = 256
+"""Bytes at the start of an event in which its type is looked for."""
+
+
+@dataclass(slots=True)
+class Socket:
+    """An open connection, and the exchange that is under way on it."""
+
+    target: Target
+    headers: dict[str, str]
+    mode: str
+    project: str | None
+    exchange: Exchange | None = None
+    answered: bool = False
+
+
+class Sockets:
+    """All provider WebSockets of a proxy."""
+
+    def __init__(
+        self,
+        rewrite: Callable[[Exchange, RawRequest], Awaitable[None]],
+        close: Callable[[Exchange], None],
+        refused: Callable[[Exchange, str], None],
+    ) -> None:
+        self._rewrite, self._close, self._refused = rewrite, close, refused
+        self._open: dict[str, Socket] = {}
+
+    def start(self, flow: http.HTTPFlow, socket: Socket) -> None:
+        """The provider has agreed to the upgrade."""
+        self._open[flow.id] = socket
+
+    async def message(self, flow: http.HTTPFlow) -> None:
+        """The newest message of a flow: a request to rewrite, or an event to read."""
+        socket = self._open.get(flow.id)
+        if socket is None or flow.websocket is None:
+            return
+        message = flow.websocket.messages[-1]
+        if not message.from_client:
+            self._event(flow, socket, message)
+        elif not message.injected and _CREATE in message.content:
+            await self._request(flow, socket, message)
+
+    async def _request(self, flow: http.HTTPFlow, socket: Socket, message: websocket.WebSocketMessage) -> None:
+        if socket.exchange is not None:
+            self._close(socket.exchange)
+        body = message.content
+        exchange = socket.exchange = Exchange(socket.target, socket.mode, socket.project)
+        exchange.reader = UsageReader(socket.target.shape)
+        exchange.status, socket.answered = 101, False
+        exchange.bytes_before = exchange.bytes_after = len(body)
+        await self._rewrite(
+            exchange, RawRequest(socket.target.provider, socket.target.shape, flow.request.path, socket.headers, body)
+        )
+        rewrite = exchange.rewrite
+        if rewrite is not None and rewrite.body != body:
+            exchange.original, exchange.outcome = body, "rewritten"
+            exchange.bytes_after = len(rewrite.body)
+            message.content = rewrite.body
+
+    def _event(self, flow: http.HTTPFlow, socket: Socket, message: websocket.WebSocketMessage) -> None:
+        exchange = socket.exchange
+        if exchange is None or exchange.reader is None:
+            return
+        if not exchange.first_byte:
+            exchange.first_byte = time.time() - exchange.started
+        exchange.reader.feed_event(message.content)
+        head = message.content[:_HEAD]
+        failed = _ERROR in head and exchange.reader.error_type is not None
+        if failed and not socket.answered and exchange.original is not None:
+            # the provider refused a request that we changed: its answer is withheld, the original sent in its place
+            message.drop()
+            ctx.master.commands.call("inject.websocket", flow, False, exchange.original, True)
+            self._refused(exchange, exchange.reader.error_type or "error")
+            exchange.original, exchange.outcome, exchange.bytes_after = None, "resent", exchange.bytes_before
+            exchange.reader = UsageReader(socket.target.shape)
+            return
+        socket.answered = True
+        if failed or any(end in head for end in _ENDS):
+            self._close(exchange)
+            socket.exchange = None
+
+    def end(self, flow: http.HTTPFlow) -> None:
+        """The connection is closed, by whichever side."""
+        socket = self._open.pop(flow.id, None)
+        if socket is not None and socket.exchange is not None:
+            socket.exchange.reason = socket.exchange.reason or "connection closed before the answer was complete"
+            self._close(socket.exchange)
