@@ -1,0 +1,100 @@
+"""Beta headers that stay: a token that a client sent once in a session is sent for the rest of it.
+
+The header is part of what the provider's prefix cache is keyed by, and clients drop tokens between turns.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from hashlib import md5
+
+from headroom.errors import ConfigurationError
+from headroom.session.identity import without_billing_line
+
+STICKY = "HEADROOM_BETA_HEADER_STICKY"
+MAX_SESSIONS = "HEADROOM_BETA_TRACKER_MAX_SESSIONS"
+_DEFAULT_MAX_SESSIONS = 1000
+_HEADERS = {"anthropic": "anthropic-beta", "openai-chat": "openai-beta", "openai-responses": "openai-beta"}
+
+
+def beta_header(shape: str) -> str | None:
+    """The header that carries beta tokens in requests of this shape; None when it knows none."""
+    return _HEADERS.get(shape)
+
+
+def beta_session_key(headers: Mapping[str, str], model: str, system_prompt: str) -> str:
+    """The session that beta tokens are kept for: ``x-headroom-session-id`` (``headers`` have lower-case names), else
+    a hash of the model and of how the system prompt begins, the same for all turns of a conversation."""
+    given = headers.get("x-headroom-session-id", "").strip()
+    if given:
+        return given
+    text = model + without_billing_line(system_prompt)[:500]
+    return md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16]
+
+
+class SessionBetaTracker:
+    """The beta tokens of each session and provider, in memory. Thread-safe.
+
+    Keeps ``max_sessions`` of them, by default HEADROOM_BETA_TRACKER_MAX_SESSIONS or 1000; the longest unused goes
+    first. Raises ConfigurationError when that is not a number above 0.
+    """
+
+    def __init__(self, max_sessions: int | None = None) -> None:
+        self._max_sessions = _max_sessions() if max_sessions is None else max_sessions
+        if self._max_sessions < 1:
+            raise _wrong(MAX_SESSIONS, self._max_sessions, "a whole number above 0")
+        self._sessions: OrderedDict[tuple[str, str], dict[str, str]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def merge(self, provider: str, session_key: str, header_values: Sequence[str]) -> str | None:
+        """What to send instead of ``header_values``, the header's lines in a request; None: they stay as they are.
+
+        Tokens are compared without case; the first spelling and the order in which they were first seen stay.
+        Raises ConfigurationError when HEADROOM_BETA_HEADER_STICKY is neither enabled nor disabled.
+        """
+        if not _sticky():
+            return None
+        sent: dict[str, str] = {}
+        for value in header_values:
+            for token in value.split(","):
+                if token := token.strip():
+                    sent.setdefault(token.lower(), token)
+        with self._lock:
+            known = self._sessions.get((provider, session_key))
+            if known is None:
+                if not sent:
+                    return None
+                known = self._sessions[provider, session_key] = {}
+                if len(self._sessions) > self._max_sessions:
+                    self._sessions.popitem(last=False)
+            else:
+                self._sessions.move_to_end((provider, session_key))
+            for name, token in sent.items():
+                known.setdefault(name, token)
+            tokens = list(known.values())
+        return None if tokens == list(sent.values()) else ",".join(tokens)
+
+
+def _sticky() -> bool:
+    value = os.environ.get(STICKY, "enabled")
+    match value.strip().lower():
+        case "enabled":
+            return True
+        case "disabled":
+            return False
+    raise _wrong(STICKY, value, "enabled | disabled")
+
+
+def _max_sessions() -> int:
+    value = os.environ.get(MAX_SESSIONS, str(_DEFAULT_MAX_SESSIONS))
+    try:
+        return int(value)
+    except ValueError:
+        raise _wrong(MAX_SESSIONS, value, "a whole number above 0") from None
+
+
+def _wrong(setting: str, value: object, allowed: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{setting} is {value!r}; allowed: {allowed}", {"setting": setting, "value": value, "allowed": allowed}
+    )
