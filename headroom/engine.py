@@ -133,7 +133,8 @@ class Engine:
                 conversations.drop(conversation)
                 raise
             conversation.layout = layout
-            reports = self._report(conversation, layout)
+            head = self._head(layout)
+            reports = self._report(conversation, layout, head)
         conversations.keep(hint, conversation)
         patches = [
             Patch(*report.span, quote(report.replacement)) for report in reports if report.replacement is not None
@@ -141,7 +142,7 @@ class Engine:
         saved: Counter[str] = Counter()
         for report in reports:
             saved.update(report.saved)
-        after = self._total(conversation, layout)
+        after = head + self._total(conversation, layout)
         gain = sum(saved.values())
         if not patches:
             reason = "nothing to gain" if reports else "no tool output"
@@ -228,8 +229,8 @@ class Engine:
         decision = Decision(key, shortened.text, tokens, shortened.tokens, shortened.saved, needs)
         return Standing(_identity(decision), tokens, decision)
 
-    def _report(self, conversation: Conversation, layout: Layout) -> list[BlockReport]:
-        new_from, ends_at = layout.first_new_turn, self._head(layout)
+    def _report(self, conversation: Conversation, layout: Layout, head: int) -> list[BlockReport]:
+        new_from, ends_at = layout.first_new_turn, head
         reports = []
         for number, (block, standing) in enumerate(zip(layout.blocks, conversation.standings, strict=True)):
             decision = standing.decision
@@ -254,7 +255,7 @@ class Engine:
         return reports
 
     def _total(self, conversation: Conversation, layout: Layout) -> int:
-        """Tokens of the rewritten request: its texts, and the bytes around them."""
+        """Tokens of the rewritten messages: their texts, and the bytes around them."""
         texts = sum(s.decision.after if s.decision else s.tokens for s in conversation.standings)
         inside = Counter[int]()
         for block in layout.blocks:
@@ -262,7 +263,7 @@ class Engine:
         around = sum(
             min(turn.span.end - turn.span.start - inside[i], OPAQUE_BYTES) for i, turn in enumerate(layout.turns)
         )
-        return self._head(layout) + texts + int(around / BYTES_PER_TOKEN)
+        return texts + int(around / BYTES_PER_TOKEN)
 
     def _head(self, layout: Layout) -> int:
         """Tokens of what stands before the messages: tools and system prompt."""

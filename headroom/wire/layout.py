@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from headroom.wire.spans import (
     UTF8_BOM,
+    WALKED,
     ScanError,
     Span,
     common_prefix,
@@ -153,7 +154,7 @@ def scan(name: str, shape: Shape, body: bytes, find: Find = lambda _: None) -> L
         if key in layout.fields:
             raise ScanError(f"{key!r} only once in the request", start)
         listed = key == shape.LIST and text[start : start + 1] == "["
-        end = _turns(layout, shape, text, start, find) if listed else skip_value(text, start)
+        end = _turns(layout, shape, text, start, find) if listed else skip_value(text, start, WALKED)
         layout.fields[key] = Span(start, end)
         return end
 
@@ -197,14 +198,23 @@ def _take_over(layout: Layout, before: Layout | None, pos: int) -> tuple[int, in
     blocks = before.turns[keep].first_block
     cacheable = bisect_left(before.cacheable, keep, key=lambda block: block.turn)
 
-    def moved(span: Span) -> Span:
-        return Span(span.start + shift, span.end + shift) if shift else span
-
-    layout.turns[:] = [turn._replace(span=moved(turn.span)) for turn in before.turns[:keep]]
-    layout.blocks[:] = [block._replace(span=moved(block.span)) for block in before.blocks[:blocks]]
-    layout.cacheable[:] = [block._replace(span=moved(block.span)) for block in before.cacheable[:cacheable]]
-    layout.calls.update(
-        {key: call._replace(input=moved(call.input)) for key, call in before.calls.items() if call.input.end <= start}
-    )
+    layout.turns[:] = before.turns[:keep]
+    layout.blocks[:] = before.blocks[:blocks]
+    layout.cacheable[:] = before.cacheable[:cacheable]
+    layout.calls.update({key: call for key, call in before.calls.items() if call.input.end <= start})
+    if shift:  # what stands before the list of messages changed its length
+        _move(layout, shift)
     layout.reused = blocks
     return start + shift, keep
+
+
+def _move(layout: Layout, shift: int) -> None:
+    """Move all that was taken over by ``shift`` bytes."""
+
+    def moved(span: Span) -> Span:
+        return Span(span.start + shift, span.end + shift)
+
+    layout.turns[:] = [turn._replace(span=moved(turn.span)) for turn in layout.turns]
+    layout.blocks[:] = [block._replace(span=moved(block.span)) for block in layout.blocks]
+    layout.cacheable[:] = [block._replace(span=moved(block.span)) for block in layout.cacheable]
+    layout.calls.update({key: call._replace(input=moved(call.input)) for key, call in layout.calls.items()})
