@@ -85,14 +85,16 @@ class Mitmdump:
                 self._command, env=self._environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
             )
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            assert self.process.poll() is None, f"mitmdump ended with {self.process.returncode}:\n{self.log}"
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                if self.certificate.exists():
-                    return
+        while not self._listens():
+            self._must_run()
+            if time.monotonic() > end:
+                self.stop()
+                raise AssertionError(f"mitmdump did not listen within {seconds} s:\n{self.log}")
             time.sleep(0.05)
-        self.stop()
-        raise AssertionError(f"mitmdump did not listen within {seconds} s:\n{self.log}")
+        # it listens just before it looks whether the start went well, and ends if not
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.1)
+        self._must_run()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the process and its children; SIGKILL for a crash."""
@@ -110,3 +112,12 @@ class Mitmdump:
     @property
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return self.certificate.exists()
+        return False
+
+    def _must_run(self) -> None:
+        assert self.process is not None
+        assert self.process.poll() is None, f"mitmdump ended with {self.process.returncode}:\n{self.log}"

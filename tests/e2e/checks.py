@@ -1,0 +1,77 @@
+"""What must hold between what clients sent and what reached the provider."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.e2e.world import Exchange
+from tests.support.billing import prefix_blocks
+
+Json = dict[str, Any]
+RESULTS = {
+    "anthropic": re.compile(r"/messages/\d+/content/\d+/content(/\d+/text)?"),
+    "openai-chat": re.compile(r"/messages/\d+/content(/\d+/text)?"),
+    "openai-responses": re.compile(r"/input/\d+/output(/\d+/text)?"),
+    "gemini": re.compile(r"/contents/\d+/parts/\d+/functionResponse/response/.+"),
+}
+"""Where tool results stand in a request: the only strings that may differ."""
+
+
+def only_tool_results_changed(exchange: Exchange) -> int:
+    """Look that nothing else differs, order of keys included, and that what differs is shorter. Bytes saved."""
+    shape = exchange.received.shape
+    assert shape is not None
+    sent, received = exchange.sent.json, exchange.received.json
+    for path, before, after in _differences(sent, received, ""):
+        assert isinstance(before, str) and isinstance(after, str), f"{path}: {before!r} became {after!r}"
+        assert RESULTS[shape].fullmatch(path), f"{path} is no tool result and was changed"
+        assert len(after.encode()) < len(before.encode()), f"{path} got longer"
+    saved = len(exchange.sent.body) - len(exchange.received.body)
+    assert saved >= 0
+    assert saved or exchange.sent.body == exchange.received.body
+    return saved
+
+
+def no_prefix_broke(exchanges: Sequence[Exchange]) -> None:
+    """What the provider has cached stays the beginning of the next request, as often as the client left it alone."""
+    for before, after in itertools.pairwise(exchanges):
+        kept_by_client = _common(_blocks(before.sent.json, before), _blocks(after.sent.json, after))
+        kept = _common(_blocks(before.received.json, before), _blocks(after.received.json, after))
+        assert kept == kept_by_client, (
+            f"block {kept} of {before.received.id} is another in {after.received.id}; the client kept {kept_by_client}"
+        )
+
+
+def betas_stayed(exchanges: Sequence[Exchange], header: str) -> None:
+    """Every token that was sent earlier in the conversation is on each later request."""
+    seen: dict[str, None] = {}
+    for exchange in exchanges:
+        seen |= dict.fromkeys(_tokens(exchange.sent.header(header)))
+        assert _tokens(exchange.received.header(header)) == list(seen)
+
+
+def _differences(before: object, after: object, path: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        assert list(before) == list(after), f"{path}: other keys, or in another order"
+        for key in before:
+            yield from _differences(before[key], after[key], f"{path}/{key}")
+    elif isinstance(before, list) and isinstance(after, list):
+        assert len(before) == len(after), f"{path}: {len(before)} became {len(after)} elements"
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from _differences(one, other, f"{path}/{index}")
+    elif before != after or type(before) is not type(after):
+        yield path, before, after
+
+
+def _blocks(body: Json, exchange: Exchange) -> list[str]:
+    assert exchange.received.shape is not None
+    return [text for text, _ in prefix_blocks(exchange.received.shape, body)]
+
+
+def _common(before: list[str], after: list[str]) -> int:
+    return next((n for n, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), len(before))
+
+
+def _tokens(value: str) -> list[str]:
+    return [token for word in value.split(",") if (token := word.strip())]
