@@ -1,0 +1,325 @@
+"""First sight and sticky: a block is decided when it first appears, and is the same bytes ever after."""
+
+import copy
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from headroom.engine import Abandoned, Engine, RawRequest, Rewrite
+from headroom.session.memory import RamMemory, SqliteMemory
+
+FILE = "\n".join(f"{i}\tdef handler_{i}(request): return respond({i}, request.user, 'ok')" for i in range(1, 81))
+OTHER = "\n".join(f"{i}\tclass Model_{i}(Base): table = 'model_{i}'; fields = ['id', 'name']" for i in range(1, 81))
+
+
+def user(*blocks: object) -> dict:
+    return {"role": "user", "content": list(blocks)}
+
+
+def text(words: str) -> dict:
+    return {"type": "text", "text": words}
+
+
+def call(number: int, path: str = "/app/a.py", tool: str = "Read") -> dict:
+    return {
+        "role": "assistant",
+        "content": [{"type": "tool_use", "id": f"toolu_{number}", "name": tool, "input": {"file_path": path}}],
+    }
+
+
+def result(number: int, content: object, **more: object) -> dict:
+    return {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": content, **more}
+
+
+def read_twice() -> list[dict]:
+    """A session that reads a file, then reads it again."""
+    return [
+        user(text("Fix the bug in handler_7.")),
+        call(1),
+        user(result(1, FILE)),
+        call(2),
+        user(result(2, FILE)),
+        call(3, "/app/b.py"),
+        user(result(3, OTHER)),
+    ]
+
+
+def body(messages: list[dict], **more: object) -> bytes:
+    messages = copy.deepcopy(messages)
+    if isinstance(messages[-1]["content"], list):
+        messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}  # as Claude Code marks its newest block
+    return json.dumps({"model": "claude-sonnet-4-5", "system": "You code.", **more, "messages": messages}).encode()
+
+
+def send(engine: Engine, messages: list[dict], session: str = "s1", **more: object) -> Rewrite:
+    headers = {"x-claude-code-session-id": session}
+    return engine.rewrite(RawRequest("anthropic", "anthropic", "/v1/messages", headers, body(messages, **more)))
+
+
+def results(rewrite: Rewrite) -> dict[str, object]:
+    """What the provider gets for each call."""
+    return {
+        block["tool_use_id"]: block["content"]
+        for message in json.loads(rewrite.body)["messages"]
+        for block in message["content"]
+        if isinstance(block, dict) and block["type"] == "tool_result"
+    }
+
+
+def play(engine: Engine, messages: list[dict], **more: object) -> list[Rewrite]:
+    """Send every request of a session."""
+    return [send(engine, messages[: i + 1], **more) for i in range(0, len(messages), 2)]
+
+
+def test_a_block_is_compressed_when_it_first_appears_and_stays_the_same():
+    sent = play(Engine(RamMemory()), read_twice())
+    assert results(sent[1])["toolu_1"].startswith("1\tdef handler_1(")
+    assert results(sent[1])["toolu_1"] != FILE
+    assert results(sent[2])["toolu_2"].startswith("[lines 1-80: the same as in the output of Read for the same path above")
+    for earlier, later in zip(sent, sent[1:], strict=False):
+        old = results(earlier)
+        assert {key: results(later)[key] for key in old} == old
+    assert sent[3].saved["repeats"] > 1000 and sent[3].tokens_before - sent[3].tokens_after == sum(sent[3].saved.values())
+
+
+def test_nothing_else_changes():
+    messages = [
+        *read_twice()[:2],
+        user(result(1, FILE)),
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": FILE, "signature": "EqQB+/=="},
+                {"type": "redacted_thinking", "data": "x" * 500},
+                {"type": "text", "text": FILE},
+                {"type": "tool_use", "id": "toolu_2", "name": "Edit", "input": {"old_string": FILE, "n": 1.50}},
+            ],
+        },
+        user(text(FILE), result(2, "ok"), {"type": "image", "source": {"type": "base64", "data": "aGk="}}),
+    ]
+    sent = play(Engine(RamMemory()), messages)[-1]
+    before, after = json.loads(body(messages)), json.loads(sent.body)
+    assert after["messages"][2]["content"][0].pop("content") != before["messages"][2]["content"][0].pop("content")
+    assert after == before
+
+
+def test_decisions_survive_a_restart(tmp_path: Path):
+    messages = read_twice()
+    first = SqliteMemory(tmp_path / "state.db")
+    before = play(Engine(first), messages[:5])[-1]
+    after = send(Engine(SqliteMemory(tmp_path / "state.db")), messages)  # the first one was never closed: kill -9
+    assert {key: results(after)[key] for key in results(before)} == results(before)
+
+
+def test_what_was_sent_before_we_saw_the_session_stays():
+    sent = send(Engine(RamMemory()), read_twice())
+    assert results(sent)["toolu_1"] == results(sent)["toolu_2"] == FILE
+    assert results(sent)["toolu_3"] != OTHER
+    assert {block.reason for block in sent.blocks if not block.new} == {"sent before"}
+
+
+def test_parallel_sessions_do_not_mix():
+    engine = Engine(RamMemory())
+    other = [json.loads(json.dumps(m).replace("toolu_", "toolu_other_")) for m in read_twice()]
+    alone = [results(r) for r in play(Engine(RamMemory()), other)]
+    mixed = []
+    for i in range(0, 7, 2):
+        send(engine, read_twice()[: i + 1], "s1")
+        mixed.append(results(send(engine, other[: i + 1], "s2")))
+    assert mixed == alone
+
+
+def test_equal_texts_are_told_apart_by_their_calls():
+    messages = [
+        user(text("go")),
+        {"role": "assistant", "content": [*call(1)["content"], *call(2)["content"]]},
+        user(result(1, FILE), result(2, FILE)),
+        call(3),
+        user(result(3, FILE)),
+    ]
+    first, last = play(Engine(RamMemory()), messages)[1:]
+    assert results(first)["toolu_1"].startswith("1\t") and results(first)["toolu_2"].startswith("[lines 1-80")
+    assert {key: results(last)[key] for key in ("toolu_1", "toolu_2")} == results(first)
+
+
+def test_parallel_results_in_another_order_refer_to_nothing_that_comes_later():
+    messages = [
+        user(text("go")),
+        {"role": "assistant", "content": [*call(1)["content"], *call(2)["content"]]},
+        user(result(1, FILE), result(2, FILE)),
+        call(3),
+        user(result(3, "done")),
+    ]
+    engine = Engine(RamMemory())
+    play(engine, messages[:3])
+    messages[2]["content"].reverse()
+    swapped = results(send(engine, messages))
+    assert swapped["toolu_2"].startswith("1\t") and swapped["toolu_1"].startswith("1\t")
+
+
+@pytest.mark.parametrize("gone", ["cleared", "compacted"])
+def test_a_reference_whose_target_is_gone_is_decided_again(gone: str):
+    engine, messages = Engine(RamMemory()), read_twice()
+    play(engine, messages)
+    if gone == "cleared":
+        messages[2] = user(result(1, "[Old tool result content cleared]"))
+    else:
+        messages = [user(text("Summary of what was done.")), *messages[3:]]
+    sent = results(send(engine, messages))
+    assert sent["toolu_2"].startswith("1\tdef handler_1(")
+    assert "handler_80" in sent["toolu_2"]
+    again = results(send(engine, [*messages, call(4), user(result(4, "fine"))]))
+    assert {key: again[key] for key in sent} == sent
+
+
+def test_a_rewound_and_a_forked_session_keep_their_bytes():
+    engine, messages = Engine(RamMemory()), read_twice()
+    sent = play(engine, messages)
+    rewound = [*messages[:4], user(result(2, FILE), text("Try another way."))]
+    assert results(send(engine, rewound)) == results(sent[2])
+    fork = send(engine, messages, session="a new session id")
+    assert results(fork) == results(sent[-1])
+
+
+def test_counting_tokens_sees_the_request_that_follows():
+    engine, messages = Engine(RamMemory()), read_twice()
+    counted = send(engine, messages[:3])
+    assert send(engine, messages[:3]).body == counted.body
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
+        {"context_management": {"edits": [{"type": "compact_20260112"}]}},
+        {"context_management": {"edits": [{"type": "something_new"}]}},
+    ],
+)
+def test_nothing_refers_to_what_the_provider_may_clear(more: dict):
+    sent = play(Engine(RamMemory()), read_twice(), **more)[-1]
+    assert "the same as" not in json.dumps(results(sent))
+    assert sent.saved["line_numbers"] > 0
+
+
+def test_clearing_thinking_takes_no_tool_result_away():
+    sent = play(Engine(RamMemory()), read_twice(), context_management={"edits": [{"type": "clear_thinking_20251015"}]})
+    assert sent[-1].saved["repeats"] > 1000
+
+
+def test_nothing_refers_to_history_that_the_provider_keeps():
+    items = [
+        {"type": "function_call", "call_id": "c1", "name": "Read", "arguments": '{"path": "a"}'},
+        {"type": "function_call_output", "call_id": "c1", "output": FILE},
+        {"type": "function_call_output", "call_id": "c2", "output": FILE},
+    ]
+    for more, expected in (({}, True), ({"previous_response_id": "r1"}, False), ({"conversation": "c"}, False)):
+        raw = json.dumps({"model": "gpt-5", "input": items, **more}).encode()
+        sent = Engine(RamMemory()).rewrite(RawRequest("openai", "openai-responses", "/v1/responses", {}, raw))
+        assert ("the same as" in sent.body.decode()) is expected
+
+
+def test_a_result_beside_an_image_and_a_short_one_stay():
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    messages = [user(text("go")), call(1), user(result(1, [{"type": "text", "text": FILE}, image]), result(2, "ok"))]
+    sent = play(Engine(RamMemory()), messages)[-1]
+    assert json.loads(sent.body) == json.loads(body(messages))
+    assert [block.reason for block in sent.blocks] == ["beside an image", "short"]
+
+
+def test_no_patch_gives_the_same_bytes_object():
+    engine = Engine(RamMemory())
+    raw = RawRequest("anthropic", "anthropic", "/v1/messages", {}, body([user(text("hello"))]))
+    assert engine.rewrite(raw).body is raw.body
+    assert engine.rewrite(raw, "off").body is raw.body
+
+
+def test_audit_reports_and_changes_nothing_and_leaves_no_trace(tmp_path: Path):
+    memory = SqliteMemory(tmp_path / "state.db")
+    engine, messages = Engine(memory), read_twice()
+    for i in (0, 2, 4):
+        raw = RawRequest("anthropic", "anthropic", "/v1/messages", {}, body(messages[: i + 1]))
+        audited = engine.rewrite(raw, "audit")
+        assert audited.body is raw.body
+    assert audited.saved["repeats"] > 1000 and audited.reason == "audit"
+    sent = engine.rewrite(RawRequest("anthropic", "anthropic", "/v1/messages", {}, body(messages)))
+    assert results(sent)["toolu_1"] == FILE  # it was sent as it was, and so it stays
+
+
+def test_a_session_left_alone_is_never_rewritten_again(tmp_path: Path):
+    messages = read_twice()
+    engine = Engine(SqliteMemory(tmp_path / "state.db"))
+    sent = send(engine, messages[:3])
+    engine.leave_alone(sent.identity.session, "refused")
+    for again in (engine, Engine(SqliteMemory(tmp_path / "state.db"))):
+        left = send(again, messages[:5])
+        assert json.loads(left.body) == json.loads(body(messages[:5])) and left.reason == "refused"
+
+
+def test_without_time_nothing_new_is_decided_and_the_old_still_holds():
+    engine, messages = Engine(RamMemory()), read_twice()
+    before = results(play(engine, messages[:3])[-1])
+    late = engine.rewrite(
+        RawRequest("anthropic", "anthropic", "/v1/messages", {"x-claude-code-session-id": "s1"}, body(messages[:5])),
+        until=time.monotonic() - 1,
+    )
+    assert results(late) == before | {"toolu_2": FILE}
+    assert late.blocks[-1].reason == "no time left"
+
+
+def test_an_abandoned_request_is_not_remembered():
+    memory, gone = RamMemory(), threading.Event()
+    gone.set()
+    with pytest.raises(Abandoned):
+        Engine(memory).rewrite(
+            RawRequest("anthropic", "anthropic", "/v1/messages", {}, body(read_twice()[:3])), abandoned=gone
+        )
+    assert memory.all() == []
+
+
+def test_many_threads_give_the_same_bytes_as_one():
+    messages, engine = read_twice(), Engine(RamMemory())
+    expected = [sent.body for sent in play(Engine(RamMemory()), messages)]
+    got: list[list[bytes]] = []
+    threads = [threading.Thread(target=lambda: got.append([s.body for s in play(engine, messages)])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == [expected] * 8
+
+
+@pytest.mark.parametrize("shape", ["openai-chat", "openai-responses", "gemini"])
+def test_the_other_shapes_are_rewritten_the_same_way(shape: str):
+    def convert(messages: list[dict]) -> bytes:
+        chat: list[dict] = []
+        items: list[dict] = []
+        contents: list[dict] = []
+        for message in messages:
+            for block in message["content"]:
+                if block["type"] == "text":
+                    chat.append({"role": "user", "content": block["text"]})
+                    items.append({"role": "user", "content": [{"type": "input_text", "text": block["text"]}]})
+                    contents.append({"role": "user", "parts": [{"text": block["text"]}]})
+                elif block["type"] == "tool_use":
+                    arguments = json.dumps(block["input"])
+                    function = {"name": block["name"], "arguments": arguments}
+                    chat.append({"role": "assistant", "tool_calls": [{"id": block["id"], "function": function}]})
+                    items.append({"type": "function_call", "call_id": block["id"], **function})
+                    part = {"functionCall": {"name": block["name"], "args": block["input"]}}
+                    contents.append({"role": "model", "parts": [part]})
+                else:
+                    answer, words = block["tool_use_id"], block["content"]
+                    chat.append({"role": "tool", "tool_call_id": answer, "content": words})
+                    items.append({"type": "function_call_output", "call_id": answer, "output": words})
+                    response = {"name": "Read", "response": {"output": words}}
+                    contents.append({"role": "user", "parts": [{"functionResponse": response}]})
+        whole = {"openai-chat": {"messages": chat}, "openai-responses": {"input": items}, "gemini": {"contents": contents}}
+        return json.dumps({"model": "m", **whole[shape]}).encode()
+
+    engine, plain = Engine(RamMemory()), play(Engine(RamMemory()), read_twice())
+    for i, expected in zip(range(0, 7, 2), plain, strict=True):
+        sent = engine.rewrite(RawRequest("p", shape, "/", {}, convert(read_twice()[: i + 1])))
+        assert [b.replacement for b in sent.blocks] == [b.replacement for b in expected.blocks]
