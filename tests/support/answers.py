@@ -1,5 +1,6 @@
 """What a provider answers, in the four shapes: a script says text and tool calls, this says which bytes that is."""
 
+import base64
 import itertools
 import json
 from collections.abc import Iterator, Mapping
@@ -56,6 +57,11 @@ def unique(prefix: str) -> str:
     return f"{prefix}{next(_numbers):06d}"
 
 
+def signature() -> str:
+    """What a provider signs its thinking with: base64, another one each time."""
+    return base64.b64encode(unique("signed ").encode()).decode()
+
+
 def output_tokens(answer: Answer) -> int:
     said = len(answer.text) + len(answer.thinking) + sum(len(_arguments(call)) for call in answer.calls)
     return said // 4 + 1
@@ -102,7 +108,7 @@ def _pieces(text: str, count: int = 4) -> list[str]:
 def _anthropic(answer: Answer, bill: Bill, model: str) -> Json:
     content: list[Json] = []
     if answer.thinking:
-        content.append({"type": "thinking", "thinking": answer.thinking, "signature": unique("c2lnbmVk") + "=="})
+        content.append({"type": "thinking", "thinking": answer.thinking, "signature": signature()})
     if answer.text:
         content.append({"type": "text", "text": answer.text})
     content += [
@@ -292,7 +298,7 @@ def _gemini(answer: Answer, bill: Bill, model: str) -> Json:
     parts: list[Json] = [{"text": answer.text}] if answer.text else []
     for call in answer.calls:
         made = {"functionCall": {"id": unique("call-"), "name": call.name, "args": call.arguments}}
-        parts.append({**made, "thoughtSignature": unique("c2lnbmVk") + "=="})
+        parts.append({**made, "thoughtSignature": signature()})
     out = output_tokens(answer)
     usage = {"promptTokenCount": bill.total, "candidatesTokenCount": out, "totalTokenCount": bill.total + out}
     if bill.read:

@@ -1,0 +1,103 @@
+"""The Python SDKs of OpenAI, Anthropic and Google through the proxy, each in a tool loop of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import checks
+from tests.e2e.sdk_clients import CONVERSATIONS, AnthropicMessages, Asked, Conversation, Said, Tool
+from tests.e2e.task import DONE, NEW, NEW_TOO, OLD, OLD_TOO, PROMPT, Project, play
+from tests.e2e.world import World
+from tests.support.answers import Answer, ToolCall
+
+pytestmark = pytest.mark.e2e
+TOOLS = [
+    Tool("read_prices", "Read prices.py.", []),
+    Tool("run_checks", "Run checks.py.", []),
+    Tool("edit_prices", "Replace text in prices.py.", ["old", "new"]),
+]
+READ, RUN = ToolCall("read_prices", {}), ToolCall("run_checks", {})
+STEPS = [
+    Answer("I look at the file first.", (READ,)),
+    Answer("", (RUN,)),
+    Answer("", (ToolCall("edit_prices", {"old": OLD, "new": NEW}),)),
+    Answer("I look at it again and check.", (READ, RUN)),
+    Answer("", (ToolCall("edit_prices", {"old": OLD_TOO, "new": NEW_TOO}),)),
+    Answer("", (RUN, READ)),
+]
+
+
+@pytest.fixture(autouse=True)
+def through_the_proxy(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in world.environment(tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+
+
+def use(project: Project, call: Asked) -> str:
+    """Do what a tool does."""
+    match call.name:
+        case "read_prices":
+            return project.prices.read_text()
+        case "run_checks":
+            command = [sys.executable, "checks.py"]
+            run = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, timeout=20, check=True)
+            return run.stdout
+        case "edit_prices":
+            project.prices.write_text(project.prices.read_text().replace(call.arguments["old"], call.arguments["new"]))
+            return "edited"
+    raise AssertionError(f"no such tool: {call.name}")
+
+
+async def work(project: Project, conversation: Conversation) -> list[Said]:
+    """Talk with the model until it asks for no more tools; what it said, turn by turn."""
+    turns = [await conversation.ask()]
+    while turns[-1].calls:
+        conversation.tell([(call, use(project, call)) for call in turns[-1].calls])
+        turns.append(await conversation.ask())
+    return turns
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streaming"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("sdk", CONVERSATIONS)
+async def test_an_sdk_does_its_task_with_shorter_requests(
+    world: World, tmp_path: Path, sdk: str, asynchronous: bool, streaming: bool
+) -> None:
+    project = Project(tmp_path / "project")
+    world.begin(play(STEPS))
+
+    turns = await work(project, CONVERSATIONS[sdk](PROMPT, TOOLS, asynchronous=asynchronous, streaming=streaming))
+
+    assert turns[-1].text == DONE
+    assert [turn.text for turn in turns] == [*(step.text for step in STEPS), DONE]
+    assert [[(call.name, call.arguments) for call in turn.calls] for turn in turns] == [
+        *([(call.name, call.arguments) for call in step.calls] for step in STEPS),
+        [],
+    ]
+    assert project.is_done
+    exchanges = world.exchanges()
+    assert [turn.input_tokens for turn in turns] == [exchange.received.bill.total for exchange in exchanges]
+    assert all(turn.output_tokens > 0 for turn in turns)
+    saved = [checks.only_tool_results_changed(exchange) for exchange in exchanges]
+    assert saved[-1] > 5_000
+    checks.no_prefix_broke(exchanges)
+
+
+async def test_a_beta_that_a_client_drops_is_sent_on(world: World, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    world.begin(play(STEPS))
+    conversation = AnthropicMessages(PROMPT, TOOLS, asynchronous=False, streaming=False)
+
+    for betas in (["fast-2026-01-01", "wide-2026-02-02"], ["wide-2026-02-02"], ["deep-2026-03-03"], []):
+        conversation.betas = betas
+        said = await conversation.ask()
+        conversation.tell([(call, use(project, call)) for call in said.calls])
+
+    exchanges = world.exchanges()
+    checks.betas_stayed(exchanges, "anthropic-beta")
+    assert exchanges[-1].sent.header("anthropic-beta") == ""
+    assert exchanges[-1].received.header("anthropic-beta") == "fast-2026-01-01,wide-2026-02-02,deep-2026-03-03"
