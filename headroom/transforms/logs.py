@@ -1,0 +1,140 @@
+"""Logs and the output of tools: blocks of lines that come again, and beginnings that lines share, said once."""
+
+import re
+from collections.abc import Callable
+from itertools import groupby
+
+from headroom.transforms.base import Compressed, Context
+from headroom.transforms.terminal import AGAIN
+
+NAMED = '[again: the {} lines above from "{}" on, block {}]'
+"""Stands for lines of the same text, counted from the first line that begins as quoted, and names them."""
+
+NAMED_ONE = '[again: the line above that begins with "{}", block {}]'
+
+NAMED_AGAIN = "[again: block {}]"
+
+SHARED = '[the {} lines below begin with "{}"]'
+
+QUOTED = 40
+"""Characters of a line that tell it from the others."""
+
+SEED = 12
+"""Characters that such a beginning must have."""
+
+MIN_GAIN = 6
+"""Tokens that a phrase must save."""
+
+MIN_SHARED = 12
+MAX_SHARED = 200
+"""Characters at the beginning of lines that are said once."""
+
+_OUR_BEGINNING = "[again: "
+_OURS = re.compile(r"^\[(?:again: |the \d+ lines below begin )", re.M)
+_TOKEN_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-"
+
+
+def compress(text: str, context: Context) -> Compressed | None:
+    """Say once what comes again; whoever reads from top to bottom has every line.
+
+    Not for file contents and diffs, whose lines must stand as they are.
+    """
+    lines = text.split("\n")
+    if len(lines) < 4 or _OURS.search(text):
+        return None
+    out = "\n".join(_share(_name(lines, context.count), context.count))
+    return Compressed(out, "log") if len(out) < len(text) else None
+
+
+def _name(lines: list[str], count: Callable[[str], int]) -> list[str]:
+    """References in place of blocks that stand above."""
+    out: list[str] = []
+    first: dict[str, int] = {}  # where a line stands first in ``out``
+    beginnings: dict[str, int] = {}  # where the first line stands that begins so
+    named: dict[tuple[int, int], str] = {}  # (place in ``out``, number of lines) -> what to say from now on
+    i = 0
+    while i < len(lines):
+        line = lines[i]
+        quote = line.strip()[:QUOTED].rstrip()
+        place = first.setdefault(line, len(out))
+        if len(quote) >= SEED and beginnings.setdefault(quote, len(out)) == place < len(out):
+            length = 1
+            while i + length < len(lines) and place + length < len(out) and out[place + length] == lines[i + length]:
+                length += 1
+            reference = named.get((place, length))
+            if reference is None:
+                number = len(named) + 1
+                reference = NAMED.format(length, quote, number) if length > 1 else NAMED_ONE.format(quote, number)
+                if count("\n".join(lines[i : i + length])) - count(reference) >= MIN_GAIN:
+                    named[place, length] = NAMED_AGAIN.format(number)
+                else:
+                    reference = ""
+            if reference:
+                out.append(reference)
+                i += length
+                continue
+        out.append(line)
+        i += 1
+    return _fold(out) if named else out
+
+
+def _fold(lines: list[str]) -> list[str]:
+    """Equal references in a row as one and a phrase."""
+    out: list[str] = []
+    for line, run in groupby(lines):
+        times = len(list(run))
+        if times > 2 and line.startswith(_OUR_BEGINNING):
+            out += [line, AGAIN.format(times - 1)]
+        else:
+            out += [line] * times
+    return out
+
+
+def _share(lines: list[str], count: Callable[[str], int]) -> list[str]:
+    """What consecutive lines begin with in a line above them."""
+    out: list[str] = []
+    i = 0
+    while i < len(lines):
+        prefix, length = _prefix(lines, i)
+        if length > 2:
+            phrase = SHARED.format(length, prefix)
+            if count(prefix) * length - count(phrase) >= MIN_GAIN:
+                out.append(phrase)
+                out += [line[len(prefix) :] for line in lines[i : i + length]]
+                i += length
+                continue
+        out += lines[i : i + length]
+        i += length
+    return out
+
+
+def _prefix(lines: list[str], start: int) -> tuple[str, int]:
+    """What the line at ``start`` and lines after it begin with, and how many do; it ends between words."""
+    prefix = _cut(lines[start][:MAX_SHARED])
+    end = start + 1
+    if len(prefix) < MIN_SHARED or prefix.startswith(_OUR_BEGINNING):
+        return "", 1
+    while end < len(lines):
+        if not lines[end].startswith(prefix):
+            shorter = _common(prefix, lines[end])
+            run = end - start
+            if len(shorter.strip()) < MIN_SHARED or (run > 1 and len(shorter) * (run + 1) < len(prefix) * run):
+                break
+            prefix = shorter
+        end += 1
+    return prefix, end - start
+
+
+def _common(one: str, other: str) -> str:
+    if one[:MIN_SHARED] != other[:MIN_SHARED]:
+        return ""
+    length = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return _cut(one[:length])
+
+
+def _cut(beginning: str) -> str:
+    """Up to where a word or a part of a time ends: ``FAILED tests/a.py::`` keeps no part of the path."""
+    prefix = beginning.rstrip(_TOKEN_CHARACTERS)
+    if prefix.endswith(":") and not prefix[-2:-1].isdigit():
+        prefix = prefix[: prefix.rfind(" ") + 1]
+    return prefix

@@ -1,0 +1,214 @@
+"""What kind of text is this, and which transforms take it, in which order.
+
+Told from the call first (the tool's name, the words of a shell command), then from the text's first characters. The
+registry is data: a new kind is one more entry, the first that applies is taken, and a text of no kind stays as it is.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from headroom.transforms import diff, frames, html, listing, log_templates, logs, routine, search, terminal
+from headroom.transforms.base import Context, Transform
+from headroom.transforms.commands import ECHO, command_of, kinds
+from headroom.transforms.smart_crusher import SmartCrusher
+
+SAMPLE = 8_000
+"""Characters at the beginning that are looked at, and about"""
+SAMPLE_END = 1_000
+"""at the end, where test runs are summed up."""
+MAX_LINES = 80
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FILE_TOOLS = _words(
+    "read notebookread read_file read_many_files view open_file view_file get_file_contents edit multiedit write "
+    "notebookedit write_file replace apply_patch str_replace_editor str_replace_based_edit_tool"
+)
+SEARCH_TOOLS = _words("grep grep_search search_file_content ripgrep grep_files")
+PATH_TOOLS = _words("glob find_files file_search")
+SHELL_TOOLS = _words(
+    "bash shell exec_command local_shell container.exec run_shell_command taskoutput bashoutput write_stdin execute "
+    "run_command terminal run_terminal_cmd execute_command"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the registry decides from. ``printed`` are the kinds of text that the shell commands print, ``lines`` the
+    first lines that are not empty, ``start`` and ``end`` the first and last characters."""
+
+    tool: str
+    printed: tuple[str, ...]
+    lines: tuple[str, ...]
+    start: str
+    end: str
+
+    def share(self, pattern: re.Pattern[str]) -> float:
+        """Which part of the lines begins so; 0 where they are too few to tell."""
+        return sum(pattern.match(line) is not None for line in self.lines) / max(3, len(self.lines))
+
+    def prints(self, *wanted: str) -> bool:
+        """Whether the commands print these kinds and no other."""
+        said = set(self.printed) - {ECHO}
+        return bool(said) and said <= set(wanted)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the call does not say what the text is."""
+        if self.tool in SHELL_TOOLS:
+            return set(self.printed) <= {"", "shell", ECHO}
+        return self.tool not in FILE_TOOLS
+
+
+def see(text: str, context: Context) -> Seen:
+    """Look at the call and at the text's beginning."""
+    tool = context.tool.lower()
+    start = text[:SAMPLE]
+    lines = start.split("\n")
+    if len(text) > SAMPLE and len(lines) > 1:
+        lines.pop()  # cut short
+    parts = frames.bodies(lines)
+    body = [line for line in (lines[parts[0][0] : parts[0][1]] if parts else []) if line][:MAX_LINES]
+    return Seen(
+        tool,
+        tuple(kinds(command_of(context.arguments))) if tool in SHELL_TOOLS else (),
+        tuple(body),
+        "\n".join(lines[parts[0][0] :]) if parts else start,
+        text[-SAMPLE_END:],
+    )
+
+
+_JSON = re.compile(r'\s*(?:\{\s*(?:"|\})|\[\s*(?:[\[{"\]]|-?\d+(?:\.\d+)?\s*[,\]]|(?:true|false|null)\s*[,\]]))')
+_XML = re.compile(r"\s*<(?:\?xml\s|[A-Za-z_][\w:.-]*(?:\s+[\w:.-]+=\"[^\"]*\")*\s*>\s*<)")
+_DIFF = re.compile(r"^(?:diff --(?:git|cc) |Index: \S|commit [0-9a-f]{40}\b|--- \S.*\n\+\+\+ \S)", re.M)
+_TREE = re.compile(r"[\s\xa0]*(?:[│├└]|\|--|`--|\|   )")
+_HIT = re.compile(r"(?:[A-Za-z]:\\)?[^\s:]*[A-Za-z_][^\s:]*[:-]\d+[:-]|--\Z")
+_PATH = re.compile(r"(?:[A-Za-z]:\\|~?/|\./|\.\./)?[\w@.+-]+(?:[/\\][\w@.+ ()\[\]-]*)+\Z")
+_PATHS_FOUND = re.compile(r"(?:Found \d+ files?|No files found)")
+_TEST = re.compile(
+    r"^(?:=+ test session starts =+|running \d+ tests?$|test result: |Ran \d+ tests? in |Tests: +\d|Test Suites: "
+    r"|--- (?:PASS|FAIL): |(?:ok|FAIL)\s+\S+\s+[\d.]+s|# tests \d|=+ .*\b\d+ (?:passed|failed)\b.* =+"
+    r"|\d+ tests?, \d+ failures?|Finished in [\d.]+ seconds|\s*Test Files  |\d+ passing \()",
+    re.M,
+)
+_CODE = re.compile(
+    r"\s*(?:(?:async )?def |class \w|import |from \S+ import |return\b|else:|try:"
+    r"|(?:if|elif|for|while|with|except)\b.*:\s*\Z|@\w|(?:const|let|var|export|function|public|private|protected|static|use|pub|fn|impl|package|func|type|struct"
+    r"|enum|interface|namespace|module|require|defp?|defmodule) |#(?:include|define|if|endif|pragma)\b|//|/\*|\*[ /]|#!"
+    r"|[})\]]+[;,]?\Z|end\Z|self\.\w+ = |.*[{};]\Z|\w[\w.]* = \S)"
+)
+_NUMBERED = re.compile(r"\s*\d+(?:\t|→|\s*\| )")
+_YAML = re.compile(r"\s*(?:- )*[\w./-]+:(?:\s|\Z)|\s*- \S|#|---\Z")
+_YAML_START = re.compile(r"(?:---\n|#.*\n)*(?:- )?[\w./-]+:(?: |\n)")
+
+
+def _is_csv(seen: Seen) -> bool:
+    """Whether the first lines have the same number of commas, semicolons or tabs."""
+    lines = seen.lines[:10]
+    for separator, least in (("\t", 1), (",", 2), (";", 2)):
+        counts = {line.count(separator) for line in lines if '"' not in line}
+        if len(lines) > 2 and len(counts) == 1 and min(counts) >= least:
+            return not any(". " in line for line in lines)
+    return False
+
+
+def _is_yaml(seen: Seen) -> bool:
+    return _YAML_START.match(seen.start) is not None and seen.share(_YAML) > 0.8
+
+
+def _is_paths(seen: Seen) -> bool:
+    body = [line for line in seen.lines if not _PATHS_FOUND.match(line)]
+    return len(body) > 2 and all(map(_PATH.match, body))
+
+
+_structured = SmartCrusher().compress
+_OUTPUT: tuple[Transform, ...] = (terminal.compress, routine.compress, logs.compress, frames.compress)
+_DATA: tuple[Transform, ...] = (_structured, frames.compress)
+
+
+class Kind(NamedTuple):
+    """A kind of text: its name, how it is told, and what is done to it."""
+
+    name: str
+    applies: Callable[[Seen], bool]
+    transforms: tuple[Transform, ...]
+
+
+def _printing(*names: str) -> Callable[[Seen], bool]:
+    return lambda seen: seen.prints(*names)
+
+
+KINDS: tuple[Kind, ...] = (
+    # What the call says.
+    Kind("file", lambda seen: seen.tool in FILE_TOOLS or "file" in seen.printed, (frames.compress,)),
+    Kind("names", lambda seen: seen.prints("names") and ECHO not in seen.printed, (listing.names, frames.compress)),
+    Kind("rows", _printing("rows", "names"), (listing.rows, frames.compress)),
+    Kind("tree", _printing("tree"), (listing.drawing, frames.compress)),
+    Kind(
+        "paths",
+        lambda seen: seen.tool in PATH_TOOLS or seen.prints("paths") or (seen.tool in SEARCH_TOOLS and _is_paths(seen)),
+        (listing.paths, frames.compress),
+    ),
+    Kind("search", lambda seen: seen.tool in SEARCH_TOOLS or seen.prints("search"), (search.compress, frames.compress)),
+    Kind("diff", _printing("diff"), (diff.compress, frames.compress)),
+    Kind("lint", _printing("lint"), (terminal.compress, search.compress, logs.compress, frames.compress)),
+    Kind("log", _printing("log"), (terminal.compress, log_templates.compress, logs.compress, frames.compress)),
+    Kind("test", _printing("test"), _OUTPUT),
+    Kind("build", _printing("build", "install"), _OUTPUT),
+    # What the text says, where the call does not.
+    Kind(
+        "html", lambda seen: seen.is_open and html.PAGE.match(seen.start) is not None, (html.compress, frames.compress)
+    ),
+    Kind("json", lambda seen: seen.is_open and _JSON.match(seen.start) is not None, _DATA),
+    Kind("xml", lambda seen: seen.is_open and _XML.match(seen.start) is not None, _DATA),
+    Kind("diff", lambda seen: seen.is_open and _DIFF.match(seen.start) is not None, (diff.compress, frames.compress)),
+    Kind("rows", lambda seen: seen.is_open and seen.share(listing.ROW) > 0.6, (listing.rows, frames.compress)),
+    Kind("tree", lambda seen: seen.is_open and seen.share(_TREE) > 0.6, (listing.drawing, frames.compress)),
+    Kind("test", lambda seen: seen.is_open and _is_test(seen), _OUTPUT),
+    Kind("file", lambda seen: seen.is_open and seen.share(_NUMBERED) > 0.9, (frames.compress,)),
+    Kind("search", lambda seen: seen.is_open and seen.share(_HIT) > 0.6, (search.compress, frames.compress)),
+    Kind(
+        "log",
+        lambda seen: seen.is_open and seen.share(log_templates.TIME) > 0.5,
+        (terminal.compress, log_templates.compress, logs.compress, frames.compress),
+    ),
+    Kind(
+        "paths", lambda seen: seen.is_open and len(seen.lines) > 2 and _is_paths(seen), (listing.paths, frames.compress)
+    ),
+    Kind("csv", lambda seen: seen.is_open and _is_csv(seen), _DATA),
+    Kind(
+        "yaml",
+        lambda seen: seen.is_open and _YAML_START.match(seen.start) is not None and seen.share(_YAML) > 0.8,
+        _DATA,
+    ),
+    Kind("file", lambda seen: seen.is_open and seen.share(_CODE) > 0.5, (frames.compress,)),
+    # Output of commands that nobody knows, or of several.
+    Kind(
+        "mixed",
+        lambda seen: bool({"diff", "search", "names", "rows", "paths", "tree"}.intersection(seen.printed)),
+        (listing.rows, diff.compress, search.compress, frames.compress),
+    ),
+    Kind("output", lambda seen: seen.tool in SHELL_TOOLS, _OUTPUT),
+)
+"""In the order in which they are tried."""
+
+
+def _is_test(seen: Seen) -> bool:
+    return any(_TEST.search(part) for part in (seen.start, seen.end))
+
+
+def kind(text: str, context: Context) -> Kind | None:
+    """The kind of a text; None where nobody knows."""
+    seen = see(text, context)
+    return next((kind for kind in KINDS if kind.applies(seen)), None)
+
+
+def route(text: str, context: Context) -> list[Transform]:
+    """The transforms for a text, in the order in which they are put on; none where nobody knows its kind."""
+    found = kind(text, context)
+    return list(found.transforms) if found else []
