@@ -14,7 +14,7 @@ from typing import cast
 from mitmproxy import ctx, http
 from mitmproxy.addons.clientplayback import ReplayHandler
 
-from addon.rows import Exchange, describe, error_body, one_line, to_row
+from addon.rows import Exchange, describe, error_body, one_line, summary, to_row
 from addon.settings import MODES, Settings
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
@@ -22,9 +22,11 @@ from headroom import paths
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError
 from headroom.ledger import Ledger
+from headroom.models import price_for
 from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key
 from headroom.session.identity import lower_headers
 from headroom.session.memory import SqliteMemory
+from headroom.tokenizers import count
 from headroom.wire.spans import ScanError
 from headroom.wire.targets import Target, model_from_path, target
 from headroom.wire.usage import UsageReader
@@ -48,7 +50,7 @@ class Exchanges:
         self.settings = settings
         self.memory = SqliteMemory(settings.workspace / "state.db")
         self.engine = Engine(self.memory)
-        self.ledger = Ledger(settings.workspace / "ledger.db")
+        self.ledger = Ledger(settings.workspace / "ledger.db", paths.savings_path())
         self.sockets = Sockets(self._rewrite, self._close, self._refused)
         self.betas = SessionBetaTracker()
         self._open: dict[str, Exchange] = {}
@@ -57,6 +59,8 @@ class Exchanges:
         self._pool = ThreadPoolExecutor(WORKERS, "headroom")
         self._writer = ThreadPoolExecutor(1, "headroom-ledger")
         sys.setswitchinterval(SWITCH_SECONDS)
+        self._pool.submit(count, "the vocabulary is loaded before the first request needs it")
+        self._writer.submit(price_for, "anthropic", "claude-sonnet-4-5")
 
     # --- the request -------------------------------------------------------------------------------------------
 
@@ -141,7 +145,9 @@ class Exchanges:
         flow.comment = f"headroom: {rewrite.tokens_before:,} -> {rewrite.tokens_after:,} tokens, {gain:,} saved"
         flow.marked = ":green_circle:"
 
-    def _keep_betas(self, flow: http.HTTPFlow, exchange: Exchange, rewrite: Rewrite, headers: Mapping[str, str]) -> None:
+    def _keep_betas(
+        self, flow: http.HTTPFlow, exchange: Exchange, rewrite: Rewrite, headers: Mapping[str, str]
+    ) -> None:
         name = beta_header(exchange.target.shape)
         if name is None:
             return
@@ -274,7 +280,7 @@ class Exchanges:
         """Write down what is still open, say what this run came to, let go of the files."""
         self._pool.shutdown(wait=True)
         self._writer.shutdown(wait=True)
-        log.info("this run: %s", self.ledger.totals(since=self._started))
+        log.info("%s", summary(self.ledger.totals(since=self._started)))
         self.ledger.close()
         self.memory.close()
 

@@ -10,11 +10,11 @@ from mitmproxy import http
 from headroom.accounting import saved_tokens
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
+from headroom.ledger import Totals
 from headroom.ledger.cost import bill, without
 from headroom.models import price_for
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
-
 
 _MAKERS = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "openai", "gemini": "gemini"}
 """Whose models speak a shape: Claude on Vertex AI costs what Claude costs."""
@@ -136,3 +136,14 @@ def one_line(row: Row) -> str:
     if row.reason:
         parts.append(row.reason)
     return f"{row.status} " + ", ".join(parts) + f" [{row.session[:12]}]"
+
+
+def summary(totals: Totals) -> str:
+    """The log's last line: what a run came to."""
+    share = 100 * totals.tokens_saved / totals.tokens_before if totals.tokens_before else 0.0
+    less = totals.cost_without_usd - totals.cost_usd
+    return (
+        f"this run: {totals.requests} requests, {totals.rewritten} rewritten, {totals.errors} errors;"
+        f" {totals.tokens_saved:,} of {totals.tokens_before:,} tokens saved ({share:.1f} %);"
+        f" billed ${totals.cost_usd:.4f}, ${less:.4f} less than without"
+    )

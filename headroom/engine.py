@@ -190,7 +190,9 @@ class Engine:
                     reason = "no time left" if block.turn >= new_from else "sent before"
                     standing = Standing(key, _estimate(text), None, reason)
             elif standing is None:
-                standing = Standing(key, int((block.span.end - block.span.start) / BYTES_PER_TOKEN), None, "not plain text")
+                standing = Standing(
+                    key, int((block.span.end - block.span.start) / BYTES_PER_TOKEN), None, "not plain text"
+                )
             conversation.stands(key, standing, source_of(layout, block, number), *([text] if text is not None else []))
         if abandoned.is_set():
             raise Abandoned
@@ -239,7 +241,7 @@ class Engine:
             if block.kind == "result":
                 reports.append(
                     BlockReport(
-                        tuple(block.span),
+                        (block.span.start, block.span.end),
                         block.turn,
                         layout.tool(block),
                         conversation.sources[number].subject,
@@ -324,7 +326,11 @@ def _system(layout: Layout) -> str:
         if span is not None:
             return "\n".join(_texts(read_value(layout.body, span)))
     first = layout.turns[0] if layout.turns else None
-    if first is None or layout.shape != "openai-chat" or b'"user"' in layout.body[first.span.start : first.span.start + 20]:
+    if (
+        first is None
+        or layout.shape != "openai-chat"
+        or b'"user"' in layout.body[first.span.start : first.span.start + 20]
+    ):
         return ""
     return "\n".join(layout.text(block) or "" for block in layout.blocks if block.turn == 0)
 

@@ -1,6 +1,7 @@
 """First sight and sticky: a block is decided when it first appears, and is the same bytes ever after."""
 
 import copy
+import itertools
 import json
 import threading
 import time
@@ -78,11 +79,15 @@ def test_a_block_is_compressed_when_it_first_appears_and_stays_the_same():
     sent = play(Engine(RamMemory()), read_twice())
     assert results(sent[1])["toolu_1"].startswith("1\tdef handler_1(")
     assert results(sent[1])["toolu_1"] != FILE
-    assert results(sent[2])["toolu_2"].startswith("[lines 1-80: the same as in the output of Read for the same path above")
-    for earlier, later in zip(sent, sent[1:], strict=False):
+    assert results(sent[2])["toolu_2"].startswith(
+        "[lines 1-80: the same as in the output of Read for the same path above"
+    )
+    for earlier, later in itertools.pairwise(sent):
         old = results(earlier)
         assert {key: results(later)[key] for key in old} == old
-    assert sent[3].saved["repeats"] > 1000 and sent[3].tokens_before - sent[3].tokens_after == sum(sent[3].saved.values())
+    assert sent[3].saved["repeats"] > 1000 and sent[3].tokens_before - sent[3].tokens_after == sum(
+        sent[3].saved.values()
+    )
 
 
 def test_nothing_else_changes():
@@ -316,7 +321,11 @@ def test_the_other_shapes_are_rewritten_the_same_way(shape: str):
                     items.append({"type": "function_call_output", "call_id": answer, "output": words})
                     response = {"name": "Read", "response": {"output": words}}
                     contents.append({"role": "user", "parts": [{"functionResponse": response}]})
-        whole = {"openai-chat": {"messages": chat}, "openai-responses": {"input": items}, "gemini": {"contents": contents}}
+        whole = {
+            "openai-chat": {"messages": chat},
+            "openai-responses": {"input": items},
+            "gemini": {"contents": contents},
+        }
         return json.dumps({"model": "m", **whole[shape]}).encode()
 
     engine, plain = Engine(RamMemory()), play(Engine(RamMemory()), read_twice())

@@ -79,10 +79,7 @@ class Conversations:
         best, most = None, -1
         for conversation in candidates:
             turns = conversation.layout.turns
-            if len(turns) <= PROBE:
-                same = 0
-            else:
-                same = _turns_in_common(conversation.layout, layout)
+            same = 0 if len(turns) <= PROBE else _turns_in_common(conversation.layout, layout)
             if same > most:
                 best, most = conversation, same
         return best
@@ -137,7 +134,9 @@ def source_of(layout: Layout, block: Block, number: int) -> Source:
         return Source("your own message", "", "", number)
     tool = layout.tool(block)
     label, subject = subject_of(layout.arguments(block))
-    return Source(f"the {'output' if block.kind == 'result' else 'input'} of {tool or 'a tool'}", label, subject, number)
+    return Source(
+        f"the {'output' if block.kind == 'result' else 'input'} of {tool or 'a tool'}", label, subject, number
+    )
 
 
 def subject_of(arguments: Mapping[str, object]) -> tuple[str, str]:

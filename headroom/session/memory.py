@@ -167,7 +167,9 @@ class SqliteMemory:
             database = self._database()
             if database is not None:
                 try:
-                    database.execute("INSERT OR IGNORE INTO left_alone VALUES (?, ?, ?)", (session, reason, time.time()))
+                    database.execute(
+                        "INSERT OR IGNORE INTO left_alone VALUES (?, ?, ?)", (session, reason, time.time())
+                    )
                 except sqlite3.Error as error:
                     self._failed(error)
 

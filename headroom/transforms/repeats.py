@@ -22,7 +22,7 @@ QUOTED = 40
 """Characters of the first and of the last line that a reference quotes."""
 LEAST = 100
 """Characters in a run below which a reference can't be shorter."""
-GAIN = 8
+GAIN = 16
 """Tokens that a reference must save."""
 SEED = 4
 """Characters that a line must have to start a search."""

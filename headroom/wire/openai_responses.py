@@ -6,7 +6,12 @@ from headroom.wire.openai_chat import add_content
 from headroom.wire.spans import Span, members, read_string, skip_value
 
 LIST = "input"
-_CALLS = {"function_call": "arguments", "custom_tool_call": "input", "local_shell_call": "action", "shell_call": "action"}
+_CALLS = {
+    "function_call": "arguments",
+    "custom_tool_call": "input",
+    "local_shell_call": "action",
+    "shell_call": "action",
+}
 
 
 def turn(layout: Layout, text: str, start: int, index: int) -> int:

@@ -15,7 +15,9 @@ REFERENCE = re.compile(
     r'\[(?:lines? (\d+)(?:-(\d+))?|(\d+) lines?(?:, each after "([ +-])")?): the same as '
     r'(?:in (.+?) above|(further up in this output)|(in the one just named)), "(.*?)"(?: to "(.*)")?\]'
 )
-WORDS = st.sampled_from("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split())
+WORDS = st.sampled_from(
+    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]
+)
 LINE = st.lists(WORDS, min_size=0, max_size=12).map(" ".join)
 LINES = st.lists(LINE, max_size=40)
 
@@ -88,7 +90,6 @@ def test_numbers_that_were_left_out_can_be_counted(lines, first, start, length):
         assert reader.read("the output of Read a.py", found.text if found else text) == "\n".join(window)
 
 
-
 @given(st.text(max_size=300))
 def test_splitting_and_writing_is_the_identity(text):
     assert write(split(text)) == text
@@ -107,7 +108,7 @@ def test_a_file_read_again_after_an_edit_shows_only_what_changed():
         "[lines 1-30: the same as in the output of Read for the same path above, "
         "\"value_0 = compute(0, 'some argument')\" to \"value_29 = compute(29, 'some argument')\"]\n"
         "31\t    changed = True\n"
-        '[lines 32-60: the same as in the one just named, "value_31 = compute(31, \'some argument\')" to '
+        "[lines 32-60: the same as in the one just named, \"value_31 = compute(31, 'some argument')\" to "
         "\"value_59 = compute(59, 'some argument')\"]"
     )
 
@@ -119,7 +120,9 @@ def test_a_git_diff_names_the_lines_that_a_write_call_said():
     diff = "\n".join(["diff --git a/new.py b/new.py", "@@ -0,0 +1,12 @@", *("+" + line for line in body)])
     found = compress(diff, index, "git diff", False, count, count(diff))
     assert found is not None and found.sources == {3}
-    assert found.text.split("\n")[2].startswith('[12 lines, each after "+": the same as in the input of Write new.py above')
+    assert found.text.split("\n")[2].startswith(
+        '[12 lines, each after "+": the same as in the input of Write new.py above'
+    )
 
 
 def test_equal_lines_of_a_stack_trace_stand_once():
@@ -143,8 +146,12 @@ def test_numbers_that_do_not_count_on_stay():
 
 @pytest.mark.parametrize(
     "text",
-    ["the same line\n" * 200_000, "".join(f"line number {i} of many\n" for i in range(200_000)), "x" * 5_000_000]
-    + ["}\n\n" * 200_000 + "end"],
+    [
+        "the same line\n" * 200000,
+        "".join(f"line number {i} of many\n" for i in range(200000)),
+        "x" * 5000000,
+        "}\n\n" * 200000 + "end",
+    ],
     ids=["all alike", "all different", "one long line", "short lines"],
 )
 def test_finding_repeats_is_linear(text):

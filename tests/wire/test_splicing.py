@@ -30,7 +30,9 @@ def anthropic_bodies(draw: st.DrawFn) -> dict[str, object]:
     use = st.fixed_dictionaries({"type": st.just("tool_use"), "id": TEXT, "name": TEXT, "input": JSON})
     thinking = st.fixed_dictionaries({"type": st.just("thinking"), "thinking": TEXT, "signature": TEXT})
     block = st.one_of(part, result, use, thinking, JSON.filter(lambda value: not isinstance(value, dict)))
-    blocks = st.lists(st.tuples(block, EXTRA).map(lambda p: p[0] | p[1] if isinstance(p[0], dict) else p[0]), max_size=4)
+    blocks = st.lists(
+        st.tuples(block, EXTRA).map(lambda p: p[0] | p[1] if isinstance(p[0], dict) else p[0]), max_size=4
+    )
     turn = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"]), "content": TEXT | blocks})
     return {"model": draw(TEXT), "messages": draw(st.lists(turn, max_size=5)), "tools": draw(JSON), **draw(EXTRA)}
 
@@ -149,7 +151,11 @@ def test_overlapping_patches_are_an_error():
     "text", ["\\" * 20_000_000, '"' * 5_000_000, "a\n" * 10_000_000], ids=["backslashes", "quotes", "lines"]
 )
 def test_twenty_megabytes_are_read_in_linear_time(text):
-    raw = b'{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":' + quote(text) + b"}]}]}"
+    raw = (
+        b'{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":'
+        + quote(text)
+        + b"}]}]}"
+    )
     began = time.monotonic()
     layout = read("anthropic", raw)
     assert time.monotonic() - began < 20
