@@ -2,6 +2,7 @@
 
 import datetime
 import ssl
+import threading
 from pathlib import Path
 
 from cryptography import x509
@@ -18,6 +19,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test provider authority")])
         self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
         own = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, None), True)
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
         signed = own.add_extension(usage, True).sign(self._key, hashes.SHA256())
@@ -30,7 +32,8 @@ class Authority:
 
         def named(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
             if name:
-                connection.context = self._context(name)
+                with self._lock:
+                    connection.context = self._context(name)
 
         context.sni_callback = named
         return context
