@@ -1,10 +1,12 @@
 """The order in which a tool's output is made shorter, and the guards that every result passes."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from headroom.transforms import repeats
 from headroom.transforms.base import Context
 from headroom.transforms.repeats import LineIndex
+from headroom.transforms.router import route
 
 LEAST_TOKENS = 60
 """Texts of fewer tokens stay as they are."""
@@ -20,19 +22,46 @@ class Shortened:
 
     text: str
     tokens: int
-    saved: dict[str, int]
+    saved: dict[str, int] = field(default_factory=dict)
     sources: frozenset[int] = frozenset()
 
 
 def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Context) -> Shortened | None:
     """Write a tool's output shorter; None: it stays as it is. ``tokens`` is its size.
 
-    The same text, index and context give the same result on every machine.
+    The text as it is and the form that its kind has are both looked for in the conversation; the shorter result is
+    taken. The same text, index and context give the same result on every machine.
     """
-    found = repeats.compress(text, index, subject, context.tool in NUMBERED_READS, context.count, tokens)
+    whole = Shortened(text, tokens)
+    candidates = [_refer(whole, index, subject, context)]
+    form = _form(whole, context)
+    if form is not whole:
+        candidates.append(_refer(form, index, subject, context))
+    best = min(candidates, key=lambda candidate: candidate.tokens)
+    if tokens - best.tokens < LEAST_GAIN + tokens // 100 or len(best.text.encode()) >= len(text.encode()):
+        return None
+    return best
+
+
+def _form(whole: Shortened, context: Context) -> Shortened:
+    """The text as its kind is best written."""
+    for transform in route(whole.text, context):
+        found = transform(whole.text, context)
+        if found is None or (context.lossless and not found.lossless):
+            continue
+        tokens = context.count(found.text)
+        if tokens < whole.tokens:
+            saved = whole.saved | {found.strategy: whole.tokens - tokens}
+            whole = Shortened(found.text, tokens, saved)
+    return whole
+
+
+def _refer(form: Shortened, index: LineIndex, subject: str, context: Context) -> Shortened:
+    """The text with what already stands in the conversation said by reference, line numbers thinned."""
+    numbers = context.tool in NUMBERED_READS
+    found = repeats.compress(form.text, index, subject, numbers, context.count, form.tokens)
     if found is None:
-        return None
-    after = tokens - sum(found.saved.values())
-    if tokens - after < LEAST_GAIN + tokens // 100 or len(found.text.encode()) >= len(text.encode()):
-        return None
-    return Shortened(found.text, after, found.saved, found.sources)
+        return form
+    saved = Counter(form.saved)
+    saved.update(found.saved)
+    return Shortened(found.text, form.tokens - sum(found.saved.values()), dict(saved), found.sources)
