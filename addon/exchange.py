@@ -59,7 +59,7 @@ class Exchanges:
         self._pool = ThreadPoolExecutor(WORKERS, "headroom")
         self._writer = ThreadPoolExecutor(1, "headroom-ledger")
         sys.setswitchinterval(SWITCH_SECONDS)
-        self._pool.submit(count, "the vocabulary is loaded before the first request needs it")
+        self._warm = self._pool.submit(count, "the vocabulary is loaded once, and no request pays for it")
         self._writer.submit(price_for, "anthropic", "claude-sonnet-4-5")
 
     # --- the request -------------------------------------------------------------------------------------------
@@ -106,6 +106,8 @@ class Exchanges:
 
     async def _rewrite(self, exchange: Exchange, raw: RawRequest) -> None:
         """Ask the engine; whatever goes wrong, the reason is noted and the request stays as it came."""
+        if not self._warm.done():
+            await asyncio.wrap_future(self._warm)
         began, abandoned = time.monotonic(), threading.Event()
         budget = self.settings.time_budget
         work = asyncio.get_running_loop().run_in_executor(
