@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.e2e.world import Exchange
+from headroom.wire.usage import Usage
+from tests.e2e.world import Exchange, World
 from tests.support.billing import prefix_blocks
 
 Json = dict[str, Any]
@@ -49,6 +50,48 @@ def betas_stayed(exchanges: Sequence[Exchange], header: str) -> None:
     for exchange in exchanges:
         seen |= dict.fromkeys(_tokens(exchange.sent.header(header)))
         assert _tokens(exchange.received.header(header)) == list(seen)
+
+
+def results_stayed(exchanges: Sequence[Exchange]) -> None:
+    """A tool result is the same text in every request that brings it."""
+    seen: dict[str, Json] = {}
+    for exchange in exchanges:
+        for call, result in _results(exchange.received.json):
+            assert seen.setdefault(call, result) == result, f"the result of {call} is another in {exchange.received.id}"
+
+
+def is_written_down(world: World, exchanges: Sequence[Exchange]) -> None:
+    """The ledger has a row for each exchange and no other, with the usage that the provider billed."""
+    rows = world.rows(len(exchanges))
+    assert all(row.session and row.client and row.status in (101, 200) for row in rows)
+    written = [(row.outcome, row.bytes_before, row.bytes_after, row.usage) for row in rows]
+    expected = [
+        (
+            "rewritten" if exchange.sent.body != exchange.received.body else "unchanged",
+            len(exchange.sent.body),
+            len(exchange.received.body),
+            Usage(bill.plain, bill.write, 0, bill.read, bill.output),
+        )
+        for exchange in exchanges
+        for bill in [exchange.received.bill]
+    ]
+    assert sorted(map(repr, written)) == sorted(map(repr, expected))
+
+
+def _results(value: object) -> Iterator[tuple[str, Json]]:
+    """All tool results in a request, whatever its shape, by the ids of their calls."""
+    if isinstance(value, dict):
+        response = value.get("functionResponse")
+        call = value.get("tool_use_id") or value.get("tool_call_id") or ("output" in value and value.get("call_id"))
+        if isinstance(response, dict):
+            yield str(response["id"]), response
+        elif call:
+            yield str(call), {key: value[key] for key in ("content", "output") if key in value}
+        for inner in value.values():
+            yield from _results(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _results(inner)
 
 
 def _differences(before: object, after: object, path: str) -> Iterator[tuple[str, object, object]]:

@@ -71,6 +71,8 @@ def test_claude_code_does_its_task_with_shorter_requests(world: World, commands:
     exchanges = conversation(world)
     assert len(exchanges) == 7
     checks.no_prefix_broke(exchanges)
+    checks.results_stayed(exchanges)
+    checks.is_written_down(world, world.exchanges())
     checks.betas_stayed(exchanges, "anthropic-beta")
 
 
@@ -88,3 +90,5 @@ def test_a_resumed_session_stays_the_same_after_a_restart_of_the_proxy(
     assert len(exchanges) == 8
     assert checks.only_tool_results_changed(exchanges[-1]) > 5_000
     checks.no_prefix_broke(exchanges)
+    checks.results_stayed(exchanges)
+    checks.is_written_down(world, world.exchanges())

@@ -83,6 +83,8 @@ def test_codex_does_its_task_with_shorter_requests(without_websocket: World, com
     saved = [checks.only_tool_results_changed(exchange) for exchange in exchanges]
     assert saved[-1] > 5_000
     checks.no_prefix_broke(exchanges)
+    checks.results_stayed(exchanges)
+    checks.is_written_down(world, world.exchanges())
 
 
 def test_codex_does_its_task_over_its_websocket(world: World, commands: Path, tmp_path: Path) -> None:
@@ -99,3 +101,19 @@ def test_codex_does_its_task_over_its_websocket(world: World, commands: Path, tm
     assert chained[0] is None and all(chained[2:]), "from the third on, what was said before stays at the provider"
     for exchange in exchanges:
         checks.only_tool_results_changed(exchange)
+    checks.is_written_down(world, exchanges)
+
+
+def test_a_resumed_codex_session_sends_its_results_again_as_they_were(
+    world: World, commands: Path, tmp_path: Path
+) -> None:
+    project = Project(tmp_path / "project")
+    world.begin(model())
+    codex(world, commands, project, PROMPT)
+    world.proxy.stop()
+    world.proxy.start()
+    assert DONE in codex(world, commands, project, "resume", "--last", "Is it all right now?")
+
+    exchanges = world.exchanges()
+    assert len(list(exchanges[-1].received.json["input"])) > 20, "a new connection begins with the whole conversation"
+    checks.results_stayed(exchanges)

@@ -63,3 +63,5 @@ def test_gemini_cli_does_its_task_with_shorter_requests(world: World, commands: 
     exchanges = [exchange for exchange in world.exchanges() if exchange.sent.json.get("tools")]
     assert len(exchanges) == 7
     checks.no_prefix_broke(exchanges)
+    checks.results_stayed(exchanges)
+    checks.is_written_down(world, world.exchanges())

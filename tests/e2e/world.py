@@ -3,12 +3,15 @@
 import base64
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headroom.ledger import Exchange as Row
+from headroom.ledger import Ledger
 from tests.support.proxy import ADDON, ROOT, Mitmdump
 from tests.support.standin import Received, Script, StandIn
 
@@ -48,6 +51,7 @@ class World:
         self.provider = provider
         self.proxy = proxy
         self._records = records
+        self._begun = 0.0
         self.authorities = folder / "authorities.pem"
         # Hosts that are not ours pass through undecrypted: there clients see the stand-in's own certificate.
         self.authorities.write_bytes(proxy.certificate.read_bytes() + provider.certificate.read_bytes())
@@ -56,6 +60,7 @@ class World:
         """Start a conversation: its answers come from ``script``, and what was seen before is forgotten."""
         self.provider.script = script
         self.provider.received.clear()
+        self._begun = time.time()
         for file in self._records.iterdir():
             file.unlink()
 
@@ -67,6 +72,18 @@ class World:
             headers = [(name, value) for name, value in entry["headers"]]
             sent[entry["id"]] = Sent(entry["url"], headers, base64.b64decode(entry["body"]))
         return [Exchange(sent[received.id], received) for received in self.provider.received]
+
+    def rows(self, count: int) -> list[Row]:
+        """The ledger's ``count`` newest rows since ``begin``; waits for them, they are written after the answer."""
+        ledger = Ledger(self.proxy.workspace / "ledger.db")
+        try:
+            end = time.monotonic() + 5
+            while len(rows := [row for row in ledger.recent(count + 1) if row.time >= self._begun]) < count:
+                assert time.monotonic() < end, f"{len(rows)} of {count} exchanges are in the ledger"
+                time.sleep(0.05)
+        finally:
+            ledger.close()
+        return rows
 
     def environment(self, home: Path) -> dict[str, str]:
         """The variables for a client of its own: its HOME, the proxy, the authorities; none of ours."""

@@ -41,14 +41,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Input tokens by price: not cached, written to the cache, read from it."""
+    """Tokens by price: input that is not cached, written to the cache, read from it; output."""
 
     plain: int = 0
     write: int = 0
     read: int = 0
+    output: int = 0
 
     @property
-    def total(self) -> int:
+    def input(self) -> int:
         return self.plain + self.write + self.read
 
 
@@ -120,7 +121,7 @@ def _anthropic(answer: Answer, bill: Bill, model: str) -> Json:
         "cache_creation_input_tokens": bill.write,
         "cache_read_input_tokens": bill.read,
         "cache_creation": {"ephemeral_5m_input_tokens": bill.write, "ephemeral_1h_input_tokens": 0},
-        "output_tokens": output_tokens(answer),
+        "output_tokens": bill.output,
         "service_tier": "standard",
     }
     return {
@@ -175,11 +176,10 @@ def _chat(answer: Answer, bill: Bill, model: str) -> Json:
             {"id": unique("call_"), "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
             for call in answer.calls
         ]
-    out = output_tokens(answer)
     usage = {
-        "prompt_tokens": bill.total,
-        "completion_tokens": out,
-        "total_tokens": bill.total + out,
+        "prompt_tokens": bill.input,
+        "completion_tokens": bill.output,
+        "total_tokens": bill.input + bill.output,
         "prompt_tokens_details": {"cached_tokens": bill.read, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
     }
@@ -234,7 +234,6 @@ def _responses(answer: Answer, bill: Bill, model: str) -> Json:
             output.append({"type": "custom_tool_call", "id": unique("ctc_"), "input": call.arguments, **base})
         else:
             output.append({"type": "function_call", "id": unique("fc_"), "arguments": _arguments(call), **base})
-    out = output_tokens(answer)
     return {
         "id": unique("resp_"),
         "object": "response",
@@ -250,11 +249,11 @@ def _responses(answer: Answer, bill: Bill, model: str) -> Json:
         "instructions": None,
         "metadata": {},
         "usage": {
-            "input_tokens": bill.total,
+            "input_tokens": bill.input,
             "input_tokens_details": {"cached_tokens": bill.read},
-            "output_tokens": out,
+            "output_tokens": bill.output,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": bill.total + out,
+            "total_tokens": bill.input + bill.output,
         },
     }
 
@@ -299,8 +298,11 @@ def _gemini(answer: Answer, bill: Bill, model: str) -> Json:
     for call in answer.calls:
         made = {"functionCall": {"id": unique("call-"), "name": call.name, "args": call.arguments}}
         parts.append({**made, "thoughtSignature": signature()})
-    out = output_tokens(answer)
-    usage = {"promptTokenCount": bill.total, "candidatesTokenCount": out, "totalTokenCount": bill.total + out}
+    usage = {
+        "promptTokenCount": bill.input,
+        "candidatesTokenCount": bill.output,
+        "totalTokenCount": bill.input + bill.output,
+    }
     if bill.read:
         usage["cachedContentTokenCount"] = bill.read
     return {

@@ -19,7 +19,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -30,7 +30,7 @@ import zstandard
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Message, Ping, TextMessage
 
-from tests.support.answers import Answer, Bill, Event, error, stream, unique, whole
+from tests.support.answers import Answer, Bill, Event, error, output_tokens, stream, unique, whole
 from tests.support.billing import PrefixCache
 from tests.support.certificates import Authority
 
@@ -127,7 +127,7 @@ class StandIn:
         answer = Answer() if body.get("generate") is False else self.script(shape, history)
         if answer.status != 200:
             return answer, error(shape, answer)
-        received.bill = self._cache.bill(shape, history)
+        received.bill = replace(self._cache.bill(shape, history), output=output_tokens(answer))
         complete = whole(shape, answer, received.bill, str(body.get("model") or _model(received.path)))
         if shape == "openai-responses":
             self._responses[complete["id"]] = [*history["input"], *complete["output"]]
