@@ -1,0 +1,44 @@
+"""Provider caching for clients that leave it unused: decisions on a scanned body, never a word changed.
+
+    prefixes = Prefixes()                                     # one for the process
+    history = prefixes.open(identity.session, layout, now)    # once a request, under any mode
+    plan = optimize(layout, RequestFacts(host, client, session, now), history, settings)
+    body = splice(layout.body, [*patches, *plan.patches])
+    ...                                                       # the answer has been read
+    settle(plan, history, usage, now)
+    usd = accounting.saved(plan, usage, prices)               # a column of its own in the ledger
+
+``optimize`` notes in the history what was sent, so it is called once a request; with ``CacheSettings(enabled=False)``
+it inserts nothing and goes on learning. ``history.cold(now)`` (before ``optimize``) says whether the provider has
+nothing of this request cached. ``killers.find_break(history.before, layout)`` names what broke a prefix when
+``history.continued`` is False.
+
+Gemini caches by itself and takes no hint; its explicit caches are made by the library, not here.
+"""
+
+from headroom.cache import anthropic, openai
+from headroom.cache.economics import SECONDS
+from headroom.cache.plan import CacheSettings, Plan, RequestFacts
+from headroom.session.prefix import PrefixHistory
+from headroom.wire.layout import Layout
+from headroom.wire.usage import Usage
+
+__all__ = ["CacheSettings", "Plan", "RequestFacts", "optimize", "settle"]
+
+
+def optimize(layout: Layout, facts: RequestFacts, history: PrefixHistory, settings: CacheSettings) -> Plan:
+    """What is inserted into this request so that its prefix is cached; the history learns that it was sent."""
+    match layout.shape:
+        case "anthropic":
+            plan = anthropic.plan(layout, facts, history, settings)
+        case "openai-chat" | "openai-responses":
+            plan = openai.plan(layout, facts, settings)
+        case _:
+            plan = Plan(reason="the provider caches by itself")
+    history.sent(SECONDS[plan.life] if plan.life else 0.0, plan.reach, facts.now)
+    return plan
+
+
+def settle(plan: Plan, history: PrefixHistory, usage: Usage, now: float) -> None:
+    """Take in what the answer said it read and wrote."""
+    history.answered(usage, plan.expected, now)

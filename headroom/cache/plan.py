@@ -1,0 +1,55 @@
+"""What the cache optimizer is given and what it answers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from headroom.wire.spans import Patch
+
+Life = Literal["5m", "1h"]
+Kind = Literal["automatic", "breakpoint", "key", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """``ttl``: "" takes the life that the client chose for its own breakpoints, 5m where it set none; "auto" takes
+    1h where the gaps between this program's requests say that it pays."""
+
+    enabled: bool = True
+    ttl: Literal["", "auto", "5m", "1h"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the body does not tell. ``client`` as in ``session.identity``, ``now`` in seconds of the history's clock.
+
+    ``betas``: the request's beta header, for naming what broke a prefix.
+    """
+
+    host: str
+    client: str
+    session: str
+    now: float
+    model: str = ""
+    betas: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is inserted into a request, and why, or why nothing is.
+
+    ``kind``: "automatic" is the request-level field, "breakpoint" marks on blocks, "key" OpenAI's prompt_cache_key.
+    ``life`` is that of the entry written at the last breakpoint, the client's or ours; "" when there is none.
+    The rest is for the bill afterwards, in estimated tokens: the ``tokens`` of the request, how far breakpoints
+    ``reach``, how far the client's own would have written (``client_reach``) and found something to read
+    (``client_read``), and whether an entry was ``expected`` to be found.
+    """
+
+    patches: tuple[Patch, ...] = ()
+    kind: Kind = ""
+    reason: str = ""
+    life: Life | Literal[""] = ""
+    tokens: int = 0
+    reach: int = 0
+    client_reach: int = 0
+    client_read: int = 0
+    expected: bool = False

@@ -1,0 +1,348 @@
+"""What the provider has cached of each conversation, as far as we know, and how often such a cache was read again.
+
+A request leaves something in the provider's cache that only a later request with the same beginning can read. Whether
+one comes, and how soon, is learned here: from this conversation, and from the other conversations of the same program
+(the same tools, a system prompt that begins alike). Held in memory, bounded; a restart costs one unmarked request.
+"""
+
+import re
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from math import inf
+from typing import Literal
+
+from headroom.wire.layout import Layout
+from headroom.wire.spans import common_prefix
+from headroom.wire.usage import Usage
+
+Ending = Literal["first", "result", "text"]
+"""How a request ends: no answer in it yet, with a tool's result, or with what somebody said after an answer."""
+
+CONVERSATIONS = 256
+FAMILIES = 512
+BYTES = 64 << 20
+"""Bytes of request bodies that are held to compare the next request with; the newest conversation always is."""
+CANDIDATES = 8
+"""Conversations with the same first turn that are compared with a new body, latest first."""
+OWN, OTHERS = 8, 16
+"""Requests that are remembered of a conversation, and of its family for each ending."""
+WEIGHT = 3
+"""What one request of the conversation itself counts against one of its family."""
+UNREAD = 3
+"""After as many answers in a row that read nothing of what was written shortly before, nothing is written any more."""
+RETRY_SECONDS = 3600.0
+"""Until then."""
+SURE = 1.1
+"""Providers keep an entry at least its life; after this much of it, it has surely expired."""
+AUTOMATIC_LIFE = 86400.0
+"""Seconds for which OpenAI and Gemini, which cache by themselves, may keep an entry."""
+
+PRIOR: dict[Ending, tuple[float, float]] = {"first": (0.2, 1.0), "result": (0.5, 0.02), "text": (0.2, 1.0)}
+"""(read again, not read again), as if so many requests had been seen before. In 374 recorded agent sessions 97 % of
+the requests that end with a tool's result are followed by another within 5 minutes. No recording holds programs that
+ask once, so a first request, or one whose predecessor nobody saw (it may be a question after worked examples), counts
+as one that won't be followed until there is evidence."""
+
+_digits = re.compile(rb"[0-9]+")
+
+
+@dataclass(slots=True)
+class Sent:
+    """A request: when it left, and how many seconds later one with the same beginning did; ``inf`` when the next one
+    began otherwise, None while it is not known."""
+
+    at: float
+    gap: float | None = None
+    answered: bool = False
+
+
+@dataclass(slots=True)
+class Family:
+    """The conversations of one program."""
+
+    sent: dict[Ending, deque[Sent]] = field(default_factory=dict)
+    unread: int = 0
+    unread_at: float = -inf
+    head: bytes = b""
+    starts: deque[Sent] = field(default_factory=lambda: deque(maxlen=OTHERS))
+
+    def add(self, ending: Ending, sent: Sent) -> None:
+        """Note a request."""
+        self.sent.setdefault(ending, deque(maxlen=OTHERS)).append(sent)
+
+
+@dataclass(slots=True)
+class PrefixHistory:
+    """One conversation. Times are seconds of one clock, sizes are tokens."""
+
+    family: Family
+    layout: Layout
+    ending: Ending
+    lock: threading.RLock
+    before: Layout | None = None
+    """The request that this one continues, or was expected to."""
+    continued: bool = False
+    """Whether the request's beginning is the whole of the one before."""
+    requests: int = 0
+    last: float = -inf
+    """When the request before left."""
+    own: deque[Sent] = field(default_factory=lambda: deque(maxlen=OWN))
+    life: float = 0.0
+    """Seconds that what the request before left in the cache lives; 0 when it left nothing."""
+    reach: int = 0
+    """Tokens of the request before that its last breakpoint covered, an estimate."""
+    usage: Usage | None = None
+    """What the last answer said."""
+    retry: bool = False
+    """Whether the request before was the same and never answered: then this one stands in its place."""
+
+    def advance(self, family: Family, layout: Layout, ending: Ending, now: float) -> None:
+        """Take the next request of the conversation: all turns of the one before stand at its beginning."""
+        self.retry = bool(self.own) and not self.own[-1].answered and layout.body == self.layout.body
+        if not self.retry:
+            self.continued = _head(self.layout) == _head(layout)
+            if self.own:
+                self.own[-1].gap = now - self.last if self.continued else inf
+            self.before = self.layout
+        self.family, self.layout, self.ending = family, layout, ending
+
+    def next_began_otherwise(self) -> None:
+        """The client went on with another beginning; unless this one is continued after all, nobody reads it."""
+        if self.own and self.own[-1].gap is None:
+            self.own[-1].gap = inf
+
+    def chance(self, life: float, now: float) -> float:
+        """How likely the current request is followed by one with the same beginning within ``life`` seconds."""
+        read, unread = PRIOR[self.ending]
+        with self.lock:
+            for weight, group in ((WEIGHT, self.own), (1, self.family.sent.get(self.ending, ()))):
+                for sent in group:
+                    if weight == 1 and any(sent is own for own in self.own):
+                        continue
+                    hit = _within(sent, life, now)
+                    if hit is not None:
+                        read, unread = (read + weight, unread) if hit else (read, unread + weight)
+        return read / (read + unread)
+
+    def chance_of_head(self, life: float, now: float) -> float:
+        """How likely another conversation with the same tools and system prompt begins within ``life`` seconds."""
+        read, unread = PRIOR["first"]
+        with self.lock:
+            for sent in self.family.starts:
+                hit = _within(sent, life, now)
+                if hit is not None:
+                    read, unread = (read + 1, unread) if hit else (read, unread + 1)
+        return read / (read + unread)
+
+    def gaps(self) -> list[float]:
+        """Seconds between requests, of this conversation and the others of its family; ``inf``: no more came."""
+        with self.lock:
+            known = [s for group in self.family.sent.values() for s in group]
+            known += [s for s in self.own if all(s is not other for other in known)]
+            return [sent.gap for sent in known if sent.gap is not None]
+
+    def warm(self, now: float) -> bool:
+        """Whether what the request before left in the cache should still be there for this one."""
+        return self.continued and self.life > 0 and now - self.last <= self.life
+
+    def cold(self, now: float) -> bool:
+        """Whether the provider has nothing of this request in its cache: it has surely expired, the last answer said
+        that nothing was cached, or the client changed what it had sent. Then all of it is written anew anyway."""
+        if self.requests == 0 or not self.continued:
+            return True
+        if self.layout.shape != "anthropic":  # whose answers don't tell what was written
+            return now - self.last > AUTOMATIC_LIFE
+        said = self.usage
+        if said and not (said.cache_read_tokens or said.cache_write_tokens or said.cache_write_1h_tokens):
+            return True
+        return now - self.last > SURE * self.life
+
+    def blocked(self, now: float) -> bool:
+        """Whether this program's caches were written and not read, again and again."""
+        return self.family.unread >= UNREAD and now - self.family.unread_at < RETRY_SECONDS
+
+    def sent(self, life: float, reach: int, now: float) -> None:
+        """Note that the current request leaves, with breakpoints whose entries live ``life`` seconds (0: none) and
+        cover ``reach`` tokens."""
+        with self.lock:
+            if self.retry and self.own:
+                self.own[-1].at = now
+            else:
+                sent = Sent(now)
+                self.own.append(sent)
+                self.family.add(self.ending, sent)
+                self.requests += 1
+            self.last, self.life, self.reach = now, life, reach
+
+    def answered(self, usage: Usage, expected: bool, now: float) -> None:
+        """Note what the answer to the last request said; ``expected``: something should have been read."""
+        with self.lock:
+            self.usage = usage
+            if self.own:
+                self.own[-1].answered = True
+            if usage.cache_read_tokens:
+                self.family.unread = 0
+            elif expected:
+                self.family.unread += 1
+                self.family.unread_at = now
+
+
+class Prefixes:
+    """The histories of the conversations in memory; the longest unused go first. Thread-safe."""
+
+    def __init__(self, conversations: int = CONVERSATIONS, held_bytes: int = BYTES) -> None:
+        self._limit, self._bytes = conversations, held_bytes
+        self._histories: OrderedDict[int, PrefixHistory] = OrderedDict()
+        self._families: OrderedDict[bytes, Family] = OrderedDict()
+        self._by_key: dict[bytes, list[int]] = {}
+        self._next = 0
+        self._lock = threading.RLock()
+
+    def open(self, session: str, layout: Layout, now: float) -> PrefixHistory:
+        """The history of the conversation that ``layout`` continues, or a new one. To be called once a request."""
+        by_start, by_session = _start(layout), _digest(layout.shape, session)
+        with self._lock:
+            family, ending = self._family(layout), ending_of(layout)
+            number = self._find(by_start, layout)
+            if number is None:
+                changed = self._latest(by_start, len(layout.turns))
+                before = changed or self._latest(by_session)
+                history = PrefixHistory(family, layout, ending, self._lock, before.layout if before else None)
+                if changed is not None:
+                    changed.next_began_otherwise()
+                    history.own.extend(changed.own)
+                elif ending != "first":
+                    self._orphan(family)
+                number = self._next
+                self._next += 1
+                for key in (by_start, by_session):
+                    self._by_key.setdefault(key, []).insert(0, number)
+            else:
+                history = self._histories[number]
+                history.advance(family, layout, ending, now)
+            if ending == "first" and not history.continued:
+                self._begins(family, _head(layout), now)
+            self._histories[number] = history
+            self._histories.move_to_end(number)
+            self._shrink()
+            return history
+
+    def _find(self, start: bytes, layout: Layout) -> int | None:
+        """The conversation of which most turns stand at the beginning of this body."""
+        candidates = [n for n in self._by_key.get(start, ()) if n in self._histories][:CANDIDATES]
+        found = [n for n in candidates if continues(self._histories[n].layout, layout)]
+        return max(found, key=lambda n: len(self._histories[n].layout.turns), default=None)
+
+    def _latest(self, key: bytes, most_turns: float = inf) -> PrefixHistory | None:
+        """The conversation last begun under a key, when it has no more turns than ``most_turns``."""
+        for number in self._by_key.get(key, ()):
+            history = self._histories.get(number)
+            if history is not None:
+                return history if len(history.layout.turns) <= most_turns else None
+        return None
+
+    def _family(self, layout: Layout) -> Family:
+        key = _family_key(layout)
+        family = self._families.setdefault(key, Family())
+        self._families.move_to_end(key)
+        if len(self._families) > FAMILIES:
+            self._families.popitem(last=False)
+        return family
+
+    def _orphan(self, family: Family) -> None:
+        """A conversation that goes on, but from where nobody saw: perhaps its client drops or changes what it sent."""
+        pending = [s for ending in ("result", "text") for s in family.sent.get(ending, ()) if s.gap is None]
+        if pending:
+            max(pending, key=lambda sent: sent.at).gap = inf
+
+    def _begins(self, family: Family, head: bytes, now: float) -> None:
+        if family.starts and family.starts[-1].gap is None:
+            family.starts[-1].gap = now - family.starts[-1].at if family.head == head else inf
+        family.head = head
+        family.starts.append(Sent(now))
+
+    def _shrink(self) -> None:
+        held = sum(len(history.layout.body) for history in self._histories.values())
+        while len(self._histories) > 1 and (len(self._histories) > self._limit or held > self._bytes):
+            _, history = self._histories.popitem(last=False)
+            held -= len(history.layout.body)
+        if len(self._by_key) > 4 * self._limit:
+            alive = ((key, [n for n in some if n in self._histories]) for key, some in self._by_key.items())
+            self._by_key = {key: some for key, some in alive if some}
+
+
+def continues(before: Layout, after: Layout) -> bool:
+    """Whether all turns of ``before`` stand at the beginning of ``after``, wherever breakpoints are set."""
+    if not before.turns or len(after.turns) < len(before.turns):
+        return False
+    same = common_prefix(before.body, before.list_start, after.body, after.list_start)
+    if before.turns[-1].span.end - before.list_start <= same:
+        return True
+    if len(after.blocks) < len(before.blocks):
+        return False
+    for old, new in zip(before.blocks, after.blocks, strict=False):
+        if old.span.end - before.list_start <= same and old.span.end - old.span.start == new.span.end - new.span.start:
+            continue
+        if old.kind != new.kind or old.turn != new.turn:
+            return False
+        if before.body[old.span.start : old.span.end] != after.body[new.span.start : new.span.end]:
+            return False
+    return True
+
+
+def ending_of(layout: Layout) -> Ending:
+    """How a request ends."""
+    if not any(turn.answer for turn in layout.turns[: layout.first_new_turn]):
+        return "first"
+    new = layout.first_new_turn
+    for block in reversed(layout.blocks):
+        if block.turn < new:
+            break
+        if block.kind == "result":
+            return "result"
+    return "text"
+
+
+def _within(sent: Sent, life: float, now: float) -> bool | None:
+    if sent.gap is None:
+        return False if now - sent.at > life else None
+    return sent.gap <= life
+
+
+_HEAD = ("tools", "system", "instructions", "systemInstruction", "system_instruction")
+
+
+def _head(layout: Layout) -> bytes:
+    """What tells the part before the messages from another."""
+    digest = blake2b(digest_size=16)
+    for name in _HEAD:
+        span = layout.fields.get(name)
+        if span is not None:
+            digest.update(layout.body[span.start : span.end] + b"\0")
+    return digest.digest()
+
+
+def _family_key(layout: Layout) -> bytes:
+    digest = blake2b(layout.shape.encode() + b"\0" + (layout.string("model") or "").encode(), digest_size=16)
+    for name in _HEAD:
+        span = layout.fields.get(name)
+        if span is not None:
+            end = span.end if name == "tools" else min(span.end, span.start + 200)
+            digest.update(_digits.sub(b"0", layout.body[span.start : end]) + b"\0")
+    return digest.digest()
+
+
+def _start(layout: Layout) -> bytes:
+    """What conversations have in common that begin with the same question."""
+    digest = blake2b(layout.shape.encode(), digest_size=16)
+    for block in layout.blocks:
+        if block.kind not in ("user", "result") or layout.turns[block.turn].answer:
+            break
+        digest.update(layout.body[block.span.start : block.span.end])
+    return digest.digest()
+
+
+def _digest(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
