@@ -55,6 +55,8 @@ class Exchanges:
         self.betas = SessionBetaTracker()
         self._open: dict[str, Exchange] = {}
         self._upgrades: dict[str, Socket] = {}
+        self._again: set[str] = set()
+        """Flows of requests that are sent again as they came: they pass untouched and belong to another's exchange."""
         self._started = time.time()
         self._pool = ThreadPoolExecutor(WORKERS, "headroom")
         self._writer = ThreadPoolExecutor(1, "headroom-ledger")
@@ -65,6 +67,8 @@ class Exchanges:
     # --- the request -------------------------------------------------------------------------------------------
 
     async def request(self, flow: http.HTTPFlow) -> None:
+        if flow.id in self._again:
+            return
         request = flow.request
         aim = target(request.pretty_host, request.port, request.path, request.method, self.settings.hosts)
         if aim is None:
@@ -100,9 +104,23 @@ class Exchanges:
         if untouched:
             exchange.reason = untouched
             return
-        await self._rewrite(exchange, _raw(aim, request.path, headers, body))
+        await self._rewrite(exchange, self._raw(aim, request, headers, body))
         if exchange.rewrite is not None:
             self._apply(flow, exchange, exchange.rewrite, body, headers)
+
+    def _raw(self, aim: Target, request: http.Request, headers: Mapping[str, str], body: bytes) -> RawRequest:
+        host = request.pretty_host
+        return RawRequest(
+            aim.provider,
+            aim.shape,
+            request.path,
+            headers,
+            body,
+            model_from_path(request.path) or "",
+            host,
+            aim.kind == "count_tokens",
+            self.settings.drop_billing_line and aim.provider == host,
+        )
 
     async def _rewrite(self, exchange: Exchange, raw: RawRequest) -> None:
         """Ask the engine; whatever goes wrong, the reason is noted and the request stays as it came."""
@@ -139,7 +157,7 @@ class Exchanges:
         flow.metadata[METADATA] = describe(rewrite)
         if rewrite.body == body:
             return
-        exchange.original = flow.metadata[ORIGINAL] = body
+        exchange.original, flow.metadata[ORIGINAL] = flow.request.raw_content, body
         flow.request.content = rewrite.body
         exchange.outcome = "rewritten"
         exchange.bytes_after = len(flow.request.raw_content or b"")
@@ -184,7 +202,7 @@ class Exchanges:
 
     def response_headers(self, flow: http.HTTPFlow) -> None:
         exchange, response = self._open.get(flow.id), flow.response
-        if response is None or response.status_code == 101:
+        if response is None or response.status_code == 101 or flow.id in self._again:
             return
         if exchange is None:
             response.stream = True
@@ -221,39 +239,41 @@ class Exchanges:
         again = flow.copy()
         again.response = None
         again.request.headers = exchange.headers.copy()
-        again.request.content = exchange.original
+        again.request.raw_content = exchange.original
         refusal = flow.response.status_code
+        self._again.add(again.id)
         try:
             await ReplayHandler(again, ctx.options).replay()
         except Exception as error:
             log.warning("the original request could not be sent again", exc_info=error)
+        finally:
+            self._again.discard(again.id)
         if again.response is None:
             exchange.reason = f"refused with {refusal}; the original could not be sent"
             return
-        flow.response = again.response
+        flow.request, flow.response = again.request, again.response
         exchange.status = again.response.status_code
-        exchange.bytes_after = exchange.bytes_before
         exchange.reader = UsageReader(
             exchange.target.shape,
             again.response.headers.get("content-type", ""),
         )
         exchange.reader.feed(again.response.get_content(strict=False) or b"")
         if exchange.status in REFUSED:
-            exchange.reason = f"refused with {refusal}, the original too"
-            return
-        exchange.outcome = "resent"
-        self._refused(exchange, str(refusal))
+            _take_back(exchange, f"refused with {refusal}, the original too")
+        else:
+            self._refused(exchange, str(refusal))
+        flow.comment, flow.marked = f"headroom: {exchange.reason}", ":red_circle:"
+        flow.metadata.pop(ORIGINAL, None)
+        if exchange.rewrite is not None:
+            flow.metadata[METADATA] = describe(exchange.rewrite)
 
     def _refused(self, exchange: Exchange, refusal: str) -> None:
         """The provider takes the original but not ours: no request of that session is rewritten any more."""
-        exchange.reason = f"refused with {refusal}: session left alone"
+        _take_back(exchange, f"refused with {refusal}: session left alone")
         if exchange.rewrite is not None:
             session = exchange.rewrite.identity.session
             self.engine.leave_alone(session, f"the provider refused a rewritten request with {refusal}")
             log.warning("the provider refused a rewritten request of session %s: it is left alone from now on", session)
-            exchange.rewrite = replace(
-                exchange.rewrite, blocks=(), saved={}, tokens_after=exchange.rewrite.tokens_before
-            )
 
     def ended(self, flow: http.HTTPFlow, reason: str = "") -> None:
         """The exchange is over, well or not."""
@@ -274,6 +294,9 @@ class Exchanges:
         self._writer.submit(self._write, exchange)
 
     def _write(self, exchange: Exchange) -> None:
+        usage = exchange.reader.usage if exchange.reader else None
+        if exchange.rewrite is not None and usage is not None:
+            self.engine.settle(exchange.rewrite, usage)
         row = to_row(exchange)
         log.info("%s", one_line(row))
         self.ledger.record(row)
@@ -287,8 +310,14 @@ class Exchanges:
         self.memory.close()
 
 
-def _raw(aim: Target, path: str, headers: Mapping[str, str], body: bytes) -> RawRequest:
-    return RawRequest(aim.provider, aim.shape, path, headers, body, model_from_path(path) or "")
+def _take_back(exchange: Exchange, reason: str) -> None:
+    """What the provider answered in the end is the original: nothing was saved."""
+    exchange.outcome, exchange.reason, exchange.bytes_after = "resent", reason, exchange.bytes_before
+    rewrite = exchange.rewrite
+    if rewrite is not None:
+        exchange.rewrite = replace(
+            rewrite, body=b"", blocks=(), saved={}, tokens_after=rewrite.tokens_before, reason=reason
+        )
 
 
 def _take_wishes(request: http.Request) -> dict[str, str]:

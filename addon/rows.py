@@ -8,6 +8,7 @@ from typing import Any
 from mitmproxy import http
 
 from headroom.accounting import saved_tokens
+from headroom.cache import accounting
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
 from headroom.ledger import Totals
@@ -48,11 +49,14 @@ def to_row(exchange: Exchange) -> Row:
     usage = reader.usage if reader else None
     model = (rewrite.model if rewrite else "") or (reader.model if reader else None) or ""
     cost = cost_without = None
+    optimizer = 0.0
     if usage is not None:
         price = price_for(_MAKERS[exchange.target.shape], model)
         cost = cost_without = bill(usage, price)
         if rewrite is not None and exchange.outcome == "rewritten":
-            cost_without = without(usage, price, *saved_tokens(rewrite, usage))
+            unmarked = accounting.without(rewrite.plan, usage)
+            cost_without = without(unmarked, price, *saved_tokens(rewrite, unmarked))
+            optimizer = bill(unmarked, price) - cost
     return Row(
         id=exchange.id,
         time=exchange.started,
@@ -72,6 +76,7 @@ def to_row(exchange: Exchange) -> Row:
         usage=usage,
         cost_usd=cost,
         cost_without_usd=cost_without,
+        optimizer_saved_usd=optimizer,
         rewrite_ms=1000 * exchange.seconds,
         ttfb_ms=1000 * exchange.first_byte,
         bytes_before=exchange.bytes_before,

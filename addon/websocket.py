@@ -88,7 +88,7 @@ class Sockets:
             message.drop()
             ctx.master.commands.call("inject.websocket", flow, False, exchange.original, True)
             self._refused(exchange, exchange.reader.error_type or "error")
-            exchange.original, exchange.outcome, exchange.bytes_after = None, "resent", exchange.bytes_before
+            exchange.original = None
             exchange.reader = UsageReader(socket.target.shape)
             return
         socket.answered = True

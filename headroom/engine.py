@@ -1,39 +1,45 @@
 """The one pipeline: the bytes of a provider request come in, the bytes that go out come back."""
 
+import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal
 
+from headroom.cache import CacheSettings, Plan, RequestFacts, optimize, settle
+from headroom.session.betas import beta_header
 from headroom.session.conversation import Conversation, Conversations, Standing, source_of, subject_of
 from headroom.session.identity import Identity, identify, without_billing_line
 from headroom.session.memory import Decision, Memory, RamMemory
+from headroom.session.prefix import Prefixes, PrefixHistory
+from headroom.sizes import Sizes, estimate, messages_tokens, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
 from headroom.transforms.pipeline import LEAST_TOKENS, shorten
 from headroom.transforms.repeats import LineIndex
+from headroom.wire.anthropic import billing_line
+from headroom.wire.facts import first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout
 from headroom.wire.shapes import read
 from headroom.wire.spans import Patch, quote, read_value, splice
+from headroom.wire.usage import Usage
 
+log = logging.getLogger(__name__)
 Mode = Literal["optimize", "audit", "off"]
-BYTES_PER_TOKEN = 3.6
-"""For what nobody needs exactly: what bytes of a request come to in tokens."""
-OPAQUE_BYTES = 40_000
-"""Bytes of a turn outside its texts that are counted at most: beyond that they are images and documents."""
+CACHE = CacheSettings()
 CONVERSATIONS = 256
 SYSTEM_CHARACTERS = 500
-_HEAD = ("tools", "system", "instructions", "systemInstruction", "system_instruction", "toolConfig", "response_format")
 
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
     """A provider request as it arrived: ``headers`` with lower-case names, ``body`` decoded (no gzip).
 
-    ``model`` is needed where the path names it and not the body.
+    ``model`` is needed where the path names it and not the body. ``counts`` asks how many tokens a request has, and
+    is none itself. ``drop_billing_line``: for providers that count Claude Code's statement to its maker as content.
     """
 
     provider: str
@@ -42,6 +48,9 @@ class RawRequest:
     headers: Mapping[str, str]
     body: bytes
     model: str = ""
+    host: str = ""
+    counts: bool = False
+    drop_billing_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,9 @@ class Rewrite:
     tokens_after: int = 0
     saved: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+    plan: Plan = field(default_factory=Plan)
+    """What was inserted so that the provider caches the request's beginning."""
+    history: PrefixHistory | None = None
     system: str = ""
     """The system prompt's first 500 characters: what a beta session is known by."""
 
@@ -88,10 +100,12 @@ class Abandoned(Exception):
 class Engine:
     """Rewrites requests. One engine serves all sessions of a process; it may be called from several threads."""
 
-    def __init__(self, memory: Memory, conversations: int = CONVERSATIONS) -> None:
+    def __init__(self, memory: Memory, cache: CacheSettings = CACHE, conversations: int = CONVERSATIONS) -> None:
+        self._cache = cache
+        self._prefixes = Prefixes()
         self._memory: dict[str, Memory] = {"optimize": memory, "audit": RamMemory()}
         self._conversations = {mode: Conversations(conversations) for mode in self._memory}
-        self._sizes: dict[bytes, int] = {}
+        self._sizes = Sizes()
 
     def rewrite(
         self,
@@ -117,12 +131,16 @@ class Engine:
             return conversation.layout
 
         layout = read(request.shape, request.body, find)
-        identity, system = _who(request, layout)
+        system = system_text(layout)
+        identity = _who(request, layout, system)
+        system = without_billing_line(system)[:SYSTEM_CHARACTERS]
         model = layout.string("model") or request.model
         memory = self._memory["audit" if mode == "audit" else "optimize"]
         reason = "mode off" if mode == "off" else memory.left_alone(identity.session) or ""
+        rewrite = Rewrite(request.body, identity, model, reason=reason, system=system)
+        rewrite = self._caching(rewrite, request, layout, enabled=mode == "optimize" and not reason)
         if reason:
-            return Rewrite(request.body, identity, model, reason=reason, system=system)
+            return rewrite
         conversation = found[0] if found else Conversation(layout)
         with conversation.lock:
             if not conversation.continues_in(layout):
@@ -133,30 +151,60 @@ class Engine:
                 conversations.drop(conversation)
                 raise
             conversation.layout = layout
-            head = self._head(layout)
+            head = self._sizes.head(layout)
             reports = self._report(conversation, layout, head)
         conversations.keep(hint, conversation)
-        patches = [
-            Patch(*report.span, quote(report.replacement)) for report in reports if report.replacement is not None
-        ]
         saved: Counter[str] = Counter()
         for report in reports:
             saved.update(report.saved)
-        after = head + self._total(conversation, layout)
-        gain = sum(saved.values())
-        if not patches:
-            reason = "nothing to gain" if reports else "no tool output"
-        return Rewrite(
-            splice(request.body, patches) if mode == "optimize" else request.body,
-            identity,
-            model,
-            tuple(reports),
-            after + gain,
-            after,
-            dict(saved),
-            "audit" if patches and mode == "audit" else reason,
-            system,
+        after = head + messages_tokens(
+            layout, [s.decision.after if s.decision else s.tokens for s in conversation.standings]
         )
+        patches = [
+            Patch(*report.span, quote(report.replacement)) for report in reports if report.replacement is not None
+        ]
+        if patches and mode == "audit":
+            reason = "audit"
+        elif not patches:
+            reason = "nothing to gain" if reports else "no tool output"
+        patches += rewrite.plan.patches
+        if request.drop_billing_line:
+            patches += billing_line(layout)
+        return replace(
+            rewrite,
+            body=splice(request.body, patches) if mode == "optimize" else request.body,
+            blocks=tuple(reports),
+            tokens_before=after + sum(saved.values()),
+            tokens_after=after,
+            saved=dict(saved),
+            reason=reason,
+        )
+
+    def _caching(self, rewrite: Rewrite, request: RawRequest, layout: Layout, enabled: bool) -> Rewrite:
+        """Decide on breakpoints, and find out what broke the prefix. A failure here costs no more than the chance."""
+        if request.counts:
+            return rewrite
+        now = time.time()
+        try:
+            facts = RequestFacts(
+                request.host,
+                rewrite.identity.client,
+                rewrite.identity.session,
+                now,
+                rewrite.model,
+                request.headers.get(beta_header(request.shape) or "", ""),
+            )
+            history = self._prefixes.open(rewrite.identity.session, layout, now)
+            settings = self._cache if enabled else replace(self._cache, enabled=False)
+            return replace(rewrite, plan=optimize(layout, facts, history, settings), history=history)
+        except Exception as error:
+            log.warning("no breakpoints are set", exc_info=error)
+            return rewrite
+
+    def settle(self, rewrite: Rewrite, usage: Usage) -> None:
+        """Take in what the answer to a request said it used."""
+        if rewrite.history is not None:
+            settle(rewrite.plan, rewrite.history, usage, time.time())
 
     def leave_alone(self, session: str, reason: str) -> None:
         """From now on no request of this session is rewritten; ``reason`` goes into the ledger."""
@@ -188,11 +236,9 @@ class Engine:
                         decided.append(standing.decision)
                 else:
                     reason = "no time left" if block.turn >= new_from else "sent before"
-                    standing = Standing(key, _estimate(text), None, reason)
+                    standing = Standing(key, estimate(text), None, reason)
             elif standing is None:
-                standing = Standing(
-                    key, int((block.span.end - block.span.start) / BYTES_PER_TOKEN), None, "not plain text"
-                )
+                standing = Standing(key, span_tokens(block.span), None, "not plain text")
             conversation.stands(key, standing, source_of(layout, block, number), *([text] if text is not None else []))
         if abandoned.is_set():
             raise Abandoned
@@ -200,7 +246,7 @@ class Engine:
 
     def _add_source(self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes) -> None:
         """Add a block that is never replaced: others may refer to its lines."""
-        standing = Standing(key, int((block.span.end - block.span.start) / BYTES_PER_TOKEN))
+        standing = Standing(key, span_tokens(block.span))
         source = source_of(layout, block, number)
         texts = [layout.text(block)] if block.kind != "call" else _strings(layout.arguments(block))
         conversation.stands(key, standing, source, *(text for text in texts if text is not None))
@@ -218,7 +264,7 @@ class Engine:
         self, conversation: Conversation, layout: Layout, block: Block, key: bytes, text: str, empty: LineIndex | None
     ) -> Standing:
         if not block.free:
-            return Standing(key, _estimate(text), None, "beside an image")
+            return Standing(key, estimate(text), None, "beside an image")
         tokens = count(text) if len(text) > LEAST_TOKENS else len(text)
         if tokens < LEAST_TOKENS:
             return Standing(key, tokens, None, "short")
@@ -256,32 +302,6 @@ class Engine:
                 )
         return reports
 
-    def _total(self, conversation: Conversation, layout: Layout) -> int:
-        """Tokens of the rewritten messages: their texts, and the bytes around them."""
-        texts = sum(s.decision.after if s.decision else s.tokens for s in conversation.standings)
-        inside = Counter[int]()
-        for block in layout.blocks:
-            inside[block.turn] += block.span.end - block.span.start
-        around = sum(
-            min(turn.span.end - turn.span.start - inside[i], OPAQUE_BYTES) for i, turn in enumerate(layout.turns)
-        )
-        return texts + int(around / BYTES_PER_TOKEN)
-
-    def _head(self, layout: Layout) -> int:
-        """Tokens of what stands before the messages: tools and system prompt."""
-        total = 0
-        for name in _HEAD:
-            span = layout.fields.get(name)
-            if span is not None and layout.shape:
-                raw = layout.body[span.start : span.end]
-                digest = blake2b(raw, digest_size=16).digest()
-                if digest not in self._sizes:
-                    if len(self._sizes) > 1000:
-                        self._sizes.clear()
-                    self._sizes[digest] = count(raw.decode("utf-8", "replace"))
-                total += self._sizes[digest]
-        return total
-
 
 _HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "session_id")
 
@@ -301,57 +321,14 @@ def history_may_vanish(layout: Layout) -> bool:
     return any(not (isinstance(e, dict) and str(e.get("type", "")).startswith("clear_thinking")) for e in edits)
 
 
-def _who(request: RawRequest, layout: Layout) -> tuple[Identity, str]:
-    """Whose request this is, and its system prompt as far as sessions are told by it."""
-    system = _system(layout)
-    user = next((block for block in layout.blocks if block.kind == "user"), None)
-    metadata = layout.fields.get("metadata")
-    known = read_value(layout.body, metadata) if metadata is not None else None
-    user_id = known.get("user_id") if isinstance(known, dict) else None
-    identity = identify(
-        request.headers,
-        request.provider,
-        system,
-        layout.text(user) if user else None,
-        user_id if isinstance(user_id, str) else None,
-        layout.string("prompt_cache_key"),
-    )
-    return identity, without_billing_line(system)[:SYSTEM_CHARACTERS]
-
-
-def _system(layout: Layout) -> str:
-    """The text of the system prompt, wherever the shape keeps it."""
-    for name in ("system", "instructions", "systemInstruction", "system_instruction"):
-        span = layout.fields.get(name)
-        if span is not None:
-            return "\n".join(_texts(read_value(layout.body, span)))
-    first = layout.turns[0] if layout.turns else None
-    if (
-        first is None
-        or layout.shape != "openai-chat"
-        or b'"user"' in layout.body[first.span.start : first.span.start + 20]
-    ):
-        return ""
-    return "\n".join(layout.text(block) or "" for block in layout.blocks if block.turn == 0)
-
-
-def _texts(value: object) -> list[str]:
-    """The texts of a system prompt: a string, a list of text blocks, or Gemini's parts."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return _texts(value.get("text") or value.get("parts"))
-    if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return []
+def _who(request: RawRequest, layout: Layout, system: str) -> Identity:
+    """Whose request this is."""
+    key = layout.string("prompt_cache_key")
+    return identify(request.headers, request.provider, system, first_user_text(layout), user_id(layout), key)
 
 
 def _identity(decision: Decision) -> bytes:
     return blake2b(decision.key + decision.replacement.encode(), digest_size=16).digest()
-
-
-def _estimate(text: str) -> int:
-    return int(len(text) / BYTES_PER_TOKEN)
 
 
 def _strings(value: object) -> list[str]:

@@ -1,7 +1,7 @@
 """Anthropic Messages: https://docs.anthropic.com/en/api/messages"""
 
 from headroom.wire.layout import Block, Cacheable, Call, Layout, Turn
-from headroom.wire.spans import Span, elements, members, read_string, skip_value
+from headroom.wire.spans import Patch, Span, elements, members, read_string, skip_value
 
 LIST = "messages"
 
@@ -53,3 +53,16 @@ def _result(layout: Layout, text: str, found: dict[str, Span], index: int) -> No
         for number, part in enumerate(parts):
             if "text" in part:
                 layout.blocks.append(Block(part["text"], "result", index, call, number, free, error))
+
+
+def billing_line(layout: Layout) -> list[Patch]:
+    """What takes Claude Code's billing line out of the system prompt: the whole first block, where others follow."""
+    span = layout.fields.get("system")
+    if span is None or layout.body[span.start : span.start + 1] != b"[":
+        return []
+    text = layout.body.decode("latin-1")
+    blocks = elements(text, span.start)
+    if len(blocks) < 2 or text[blocks[0].start] != "{":
+        return []
+    said = read_string(layout.body, members(text, blocks[0].start)[0].get("text")) or ""
+    return [Patch(blocks[0].start, blocks[1].start, b"")] if said.startswith("x-anthropic-billing-header:") else []

@@ -1,0 +1,47 @@
+"""What a body says of the program that sent it: its system prompt, its first question, its user."""
+
+from collections.abc import Mapping
+
+from headroom.wire.layout import Layout
+from headroom.wire.spans import members, read_string, read_value
+
+_SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction")
+
+
+def system_text(layout: Layout) -> str:
+    """The text of the system prompt, wherever the shape keeps it; "" when there is none."""
+    for name in _SYSTEM:
+        span = layout.fields.get(name)
+        if span is not None:
+            return "\n".join(_texts(read_value(layout.body, span)))
+    if layout.shape != "openai-chat" or not layout.turns:
+        return ""
+    first, _ = members(layout.body.decode("latin-1"), layout.turns[0].span.start)
+    if read_string(layout.body, first.get("role")) not in ("system", "developer"):
+        return ""
+    return "\n".join(layout.text(block) or "" for block in layout.blocks if block.turn == 0)
+
+
+def first_user_text(layout: Layout) -> str | None:
+    """What the user said first."""
+    block = next((block for block in layout.blocks if block.kind == "user"), None)
+    return layout.text(block) if block else None
+
+
+def user_id(layout: Layout) -> str | None:
+    """Anthropic's ``metadata.user_id``."""
+    span = layout.fields.get("metadata")
+    metadata = read_value(layout.body, span) if span is not None else None
+    found = metadata.get("user_id") if isinstance(metadata, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _texts(value: object) -> list[str]:
+    """The texts of a system prompt: a string, a list of text blocks, or Gemini's parts."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return _texts(value.get("text") or value.get("parts"))
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return []
