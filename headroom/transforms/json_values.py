@@ -20,14 +20,19 @@ class Plain(str):
 MAX_DEPTH = 64
 """Deeper nesting than this is left alone, on every machine alike; the interpreter's own limit differs."""
 
-_FAILURES = 32
+_FAILURES = 32  # texts that only look like JSON
+_PARTS = 1000  # values that are part of something else
 _JSON_START = (
     r"(?=\{\s{0,200}+[\"}]"
     r"|\[\s{0,200}+(?:[\[{\"\]]|-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,9})?\s{0,200}+[,\]]|true|false|null))"
 )
-_LINE_START = re.compile(r"^[ \t]*+" + _JSON_START, re.M)
-_LABELLED = re.compile(r"\s*+[^\n{\[]{1,200}?[:=>]\s*+" + _JSON_START)
-_LINE_END = re.compile(r"[ \t]*+(?:\r?\n|\Z)")
+_TEXT_START = re.compile(r"\s*+" + _JSON_START)
+_LINE_START = re.compile(r"\n" + _JSON_START)
+_LABELLED = re.compile(r"\s*+[^\n{\[]{1,200}?[:>]\s*+" + _JSON_START)
+_ALONE = re.compile(r"[ \t\r]*+(?:\Z|\n\s*+(?![\])},;]))")
+_OPEN = (",", "[", "(", "{")
+_BEFORE = 100  # characters looked at for what stands before a value
+_FENCE = re.compile(r"```[^\n]*\n\s*\Z")
 _SPACE = re.compile(r"\s*+")
 _STRING = re.compile(r"\s*+(?=\"[{\[])")
 
@@ -45,24 +50,31 @@ def find(text: str) -> Iterator[tuple[int, int, Any]]:
     """(start, end, value) of every object and array that begins a line and ends one, left to right; a label such as
     ``Result:`` may stand before a value that ends the text. A text that is one string with JSON in it is found too.
 
-    What follows a value on its line makes it something else: a list in source code ends with a comma. After a few
-    texts that only look like JSON the search ends, since each may have been read to its end in vain.
+    A value that is part of something, as in source code, is none: brackets or commas around it say so. Nor is one in
+    fenced code, unless the whole text is that: it shows what JSON should look like. After some that are none the
+    search ends: each may have been read to its end in vain.
     """
     found = _at(text, _STRING.match(text) or _LABELLED.match(text))
     if found is not None and _SPACE.fullmatch(text, found[1]):
         yield found
         return
-    position = failures = 0
-    while failures < _FAILURES and (match := _LINE_START.search(text, position)):
+    failures = parts = 0
+    whole_fence = text.lstrip().startswith("```")
+    match = _TEXT_START.match(text) or _LINE_START.search(text)
+    while match and failures < _FAILURES and parts < _PARTS:
         found = _at(text, match)
+        position = match.end()
         if found is None:
             failures += 1
-            position = match.end() + 1
-        elif (rest := _LINE_END.match(text, found[1])) is not None:
-            yield found
-            position = max(rest.end(), found[1] + 1)
         else:
-            position = found[1]
+            start, position, _ = found
+            before = text[max(0, start - _BEFORE) : start]
+            fenced = not whole_fence and _FENCE.search(before) is not None
+            if not fenced and before.rstrip()[-1:] not in _OPEN and _ALONE.match(text, position):
+                yield found
+            else:
+                parts += 1
+        match = _LINE_START.search(text, position)
 
 
 def _at(text: str, match: re.Match[str] | None) -> tuple[int, int, Any] | None:

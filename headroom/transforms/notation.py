@@ -1,7 +1,7 @@
 """Writing values short: no quotes where none are needed, and the keys of like objects once.
 
     {user:mia,orders:[{id,item,paid:true,note?}
-    A17,"blue, large",
+    A17,"blue, large"
     A18,socks,gift]}
 
 stands for ``{"user":"mia","orders":[{"id":"A17","item":"blue, large","paid":true},{"id":"A18",...,"note":"gift"}]}``.
@@ -9,8 +9,9 @@ stands for ``{"user":"mia","orders":[{"id":"A17","item":"blue, large","paid":tru
 - A string stands bare unless it could be read as something else (a number, true, a cell's end): then it is a JSON
   string. Numbers keep their spelling.
 - An array of like objects is a header and a line for each object. In the header a key alone has a cell in every row,
-  ``key:value`` is the same in every row, ``key?`` is absent where the cell is empty, ``key:{...}`` and ``key:[{...}]``
-  give the keys of nested objects, whose cells stand in braces, and ``key:<other>`` has the value of another key.
+  ``key:value`` is the same in every row, ``key?`` is absent where the cell is empty (or, at a row's end, missing),
+  ``key:{...}`` and ``key:[{...}]`` give the keys of nested objects, whose cells stand in braces, and ``key:<other>``
+  has the value of another key.
 - An object of like objects has ``<key>:{...}`` as its header, and its keys before the rows.
 - A string that holds JSON is ``json(...)``.
 - A row, or a nested object, that was written before may stand as its first value alone: REPEATS says so.
@@ -32,9 +33,9 @@ REPEATS = "(a row or {} with only its first value repeats the last one above, in
 _HIDDEN = r"\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
 _SPACES = r"\x00-\x1f\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _STRUCTURE = r",{}\[\]\"\\"
-_ODD = (
-    r"(?: |<|json\(|[-+.]?[0-9][0-9.]*(?:[eE][-+]?[0-9]+)?$|(?:true|false|null|None|True|False|NaN|-?Infinity)$|$)"
-)
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_NAMES = r"true|false|null|None|True|False|NaN|-?Infinity"
+_ODD = rf"(?: |<|json\(|(?:{_NUMBER}|{_NAMES})?$)"
 _BARE = re.compile(rf"(?!{_ODD})[^{_STRUCTURE}{_SPACES}{_HIDDEN}]+(?<! )\Z")
 _BARE_KEY = re.compile(rf"(?! )[^:?<>{_STRUCTURE}{_SPACES}{_HIDDEN}]+(?<! )\Z")
 _PLAIN = re.compile(rf"(?! )[^{_STRUCTURE}{_SPACES}{_HIDDEN}]*(?<! )\Z")
@@ -85,16 +86,39 @@ def untyped(text: str) -> str:
     return Plain(text) if _PLAIN.match(text) else text
 
 
+def untyped_all(texts: Sequence[str]) -> list[str]:
+    """``untyped`` of each, quickly where all are bare."""
+    if _all_safe(texts):
+        return list(map(Plain, texts))
+    return list(map(untyped, texts))
+
+
+def _all_safe(texts: Sequence[str]) -> bool:
+    """Whether none has a character, or a space at an end, that may not stand bare."""
+    joined = "\n".join(texts)
+    return (
+        joined.count("\n") == len(texts) - 1
+        and " \n" not in joined
+        and "\n " not in joined
+        and joined[:1] != " "
+        and joined[-1:] != " "
+        and not _ANY_UNSAFE.search(joined)
+    )
+
+
 def write(value: Any) -> tuple[str, int]:
     """The text of a value, and how many objects stand in it as rows. Raises TooDeepError."""
     return _write(value, _Writer.value)
 
 
-def write_lines(objects: Sequence[dict[str, Any]]) -> tuple[str, int] | None:
-    """The text of one object a line: a header and rows, without the brackets of an array; None where they are not
-    alike. Raises TooDeepError."""
-    text, rows = _write(objects, _Writer.lines)
-    return (text, rows) if text else None
+def write_lines(objects: Sequence[dict[str, Any]]) -> tuple[str, int]:
+    """The same for one object a line: a header and rows without the brackets of an array where they are alike."""
+    return _write(objects, _Writer.lines)
+
+
+def written_singly(value: Any) -> str:
+    """The text of a value on one line, with the keys of each object in it. Raises TooDeepError."""
+    return _Writer(repeats=False).value(value, inline=True)
 
 
 def _write(value: Any, how: Any) -> tuple[str, int]:
@@ -173,10 +197,10 @@ class _Writer:
     def lines(self, objects: Sequence[dict[str, Any]]) -> str:
         column = self._rows(objects)
         if column is None or column.cells is None:
-            return ""
-        return "\n".join((column.shape, *self._bare(column.cells))) + (
-            objects.marker().rstrip("\n") if type(objects) is Crushed else ""
-        )
+            lines = [self.value(o) for o in objects]
+        else:
+            lines = [column.shape, *self._bare(column.cells)]
+        return "\n".join(lines) + (objects.marker().rstrip("\n") if type(objects) is Crushed else "")
 
     def _deeper(self) -> None:
         self._depth += 1
@@ -230,14 +254,7 @@ class _Writer:
         if kinds == {Plain}:
             return list(values)
         if kinds == {str}:
-            joined = "\n".join(values)
-            if (
-                joined.count("\n") == len(values) - 1
-                and " \n" not in joined
-                and joined[-1:] != " "
-                and not _ANY_UNSAFE.search(joined)
-                and not _ANY_ODD.search(joined)
-            ):
+            if _all_safe(values) and not _ANY_ODD.search("\n".join(values)):
                 return list(values)
             return list(map(self._strings.__getitem__, values))
         return ["" if v is _MISSING else self.value(v, inline=True) for v in values]
@@ -297,7 +314,7 @@ class _Writer:
         header: list[str] = []
         varying: list[list[str]] = []
         known: dict[tuple[str, ...], str] = {}
-        first_is_value = False
+        first_is_value = gaps = False
         for key, optional, values in columns:
             name = self._keys[key] + ("?" if optional else "")
             if names is not None and set(map(type, values)) == {str} and list(values) == names:
@@ -308,17 +325,20 @@ class _Writer:
                 header.append(f"{name}:{column.shape}")
                 continue
             same = known.setdefault((column.shape, *column.cells), self._keys[key])
-            if same is not self._keys[key] and not optional and sum(map(len, column.cells)) > 2 * len(same):
+            if same not in (self._keys[key], "key") and not optional and sum(map(len, column.cells)) > 2 * len(same):
                 header.append(f"{name}:<{same}>")
                 continue
             header.append(f"{name}:{column.shape}" if column.shape else name)
             first_is_value = first_is_value if varying else not column.shape
             varying.append(column.cells)
+            gaps = optional
         self._depth -= 1
         shape = "{" + ",".join(header) + "}"
         if not varying:
             return _Column(shape, None)
         rows = list(map(",".join, zip(*varying, strict=True)))
+        if gaps and len(varying) > 1:
+            rows = [_trimmed(first, row) for first, row in zip(varying[0], rows, strict=True)]
         if names is None and first_is_value and len(varying) > 1 and self._repeats:
             self._say_repeats(varying[0], rows)
         return _Column(shape, list(map("{{{}}}".format, rows)))
@@ -333,6 +353,12 @@ class _Writer:
                 rows[i] = first
             else:
                 last[first] = row
+
+
+def _trimmed(first: str, row: str) -> str:
+    """Without the commas of absent last values; one stays where the first value would stand alone."""
+    trimmed = row.rstrip(",")
+    return trimmed if len(trimmed) > len(first) else first + ","
 
 
 def _columns(objects: Sequence[dict[str, Any]]) -> Iterable[tuple[str, bool, Sequence[Any]]] | None:

@@ -1,0 +1,123 @@
+"""Structured data (JSON, JSON lines, CSV, YAML, XML) written shorter.
+
+Every value is first written in the form of ``notation``: nothing is lost, and every string and key still stands in it
+verbatim. Where something may be left out, long arrays are then cut down to what ``selection`` keeps.
+
+Why this form: docs/compression-json.md.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from headroom.errors import ConfigurationError
+from headroom.transforms import csv_values, json_values, selection, xml_values, yaml_values
+from headroom.transforms.base import Compressed, Context
+from headroom.transforms.config import SmartCrusherConfig
+from headroom.transforms.notation import TooDeepError, write, write_lines
+
+_LEAST = 40  # characters of a text worth reading, and
+_LEAST_PART = 80  # of a part between other text
+_MOST_OTHER = 1_000_000  # characters of other formats, which take longer to read than JSON
+_SURELY = 16  # characters a token: a text of more needs no counting
+_LEAST_ROWS = 3  # of YAML: without rows it is as short as it gets, and a list in Markdown is YAML too
+_XML = re.compile(r"\s*+<(?:\?xml |[A-Za-z_])")
+_YAML = re.compile(r"(?:- )*+[A-Za-z0-9_./-]++:(?: |\n)")
+
+
+class SmartCrusher:
+    """The transform, with its settings. ``relevance`` scores items against the query; needed for the "embedding" tier.
+
+    Raises ConfigurationError where that tier is asked for and no scorer is given.
+    """
+
+    def __init__(self, config: SmartCrusherConfig | None = None, relevance: selection.Relevance | None = None) -> None:
+        self.config = config or SmartCrusherConfig()
+        if relevance is None and self.config.relevance_tier != "bm25":
+            raise ConfigurationError(
+                f"relevance_tier is {self.config.relevance_tier!r}; expected a relevance scorer with it, or 'bm25'",
+                {"setting": "relevance_tier", "found": self.config.relevance_tier, "expected": "a scorer, or bm25"},
+            )
+        self._relevance = relevance or selection.bm25
+
+    def compress(self, text: str, context: Context) -> Compressed | None:
+        """Write the structured data in a text shorter; None where there is none, or nothing is gained."""
+        if not self.config.enabled or len(text) < _LEAST:
+            return None
+        least = self.config.min_tokens_to_crush
+        may_leave_out = (
+            not context.lossless
+            and not self.config.lossless_only
+            and (len(text) > _SURELY * least or context.count(text) >= least)
+        )
+        query = context.query if may_leave_out else None
+        try:
+            return self._json(text, query) or self._table(text, query)
+        except (TooDeepError, RecursionError):
+            return None
+
+    def _crush(self, value: Any, query: str | None) -> tuple[Any, int]:
+        if query is None:
+            return value, 0
+        return selection.crush(value, self.config, query, self._relevance)
+
+    def _json(self, text: str, query: str | None) -> Compressed | None:
+        out: list[str] = []
+        at = left_out = 0
+        for run in _runs(text):
+            start, end = run[0][0], run[-1][1]
+            if end - start < (_LEAST_PART if text[:start].strip() else _LEAST):
+                continue
+            value, gone = self._crush([value for _, _, value in run] if len(run) > 1 else run[0][2], query)
+            new, _ = write_lines(value) if len(run) > 1 else write(value)
+            if len(new) < end - start:
+                out += [text[at:start], new]
+                at = end
+                left_out += gone
+        return _compressed("".join((*out, text[at:])), "json", left_out) if out else None
+
+    def _table(self, text: str, query: str | None) -> Compressed | None:
+        """The other formats, which are always the whole of a text."""
+        if len(text) > _MOST_OTHER:
+            return None
+        try:
+            if _XML.match(text):
+                declaration, name, value = xml_values.parse(text.strip())
+                if type(value) is not dict:
+                    return None
+                value, gone = self._crush(value, query)
+                written = f"<{name}>{write(value)[0]}"
+                new, strategy = f"{declaration}\n{written}" if declaration else written, "xml"
+            elif _YAML.match(text):
+                value, gone = self._crush(yaml_values.parse(text), query)
+                new, rows = write(value)
+                if rows < _LEAST_ROWS:
+                    return None
+                strategy = "yaml"
+            elif query is not None or csv_values.says_something_twice(text):
+                value, gone = self._crush(csv_values.parse(text), query)
+                new, strategy = write(value)[0], "csv"
+            else:
+                return None
+        except ValueError:
+            return None
+        return _compressed(new, strategy, gone) if len(new) < len(text.rstrip()) else None
+
+
+def _compressed(text: str, strategy: str, left_out: int) -> Compressed:
+    return Compressed(text, "smart_crusher", False, left_out) if left_out else Compressed(text, strategy)
+
+
+def _runs(text: str) -> Iterator[list[tuple[int, int, Any]]]:
+    """Objects that follow each other with only space between them; any other value by itself."""
+    run: list[tuple[int, int, Any]] = []
+    for found in json_values.find(text):
+        if run and not (type(found[2]) is type(run[-1][2]) is dict and text[run[-1][1] : found[0]].isspace()):
+            yield run
+            run = []
+        run.append(found)
+    if run:
+        yield run
+
+
+compress = SmartCrusher().compress
