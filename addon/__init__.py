@@ -56,6 +56,10 @@ class HeadroomAddon:
         if not is_provider_host(host, self.settings.hosts):
             data.ignore_connection = True
 
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.live and flow.response is None and flow.error is None:
+            self._ready().request_headers(flow)
+
     async def request(self, flow: http.HTTPFlow) -> None:
         if flow.live and flow.response is None and flow.error is None:
             await self._ready().request(flow)

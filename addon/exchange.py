@@ -19,8 +19,9 @@ from addon.settings import MODES, Settings
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
 from headroom import paths
+from headroom.cache import Plan
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
-from headroom.errors import ConfigurationError
+from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
 from headroom.models import price_for
 from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key
@@ -28,7 +29,7 @@ from headroom.session.identity import lower_headers
 from headroom.session.memory import SqliteMemory
 from headroom.tokenizers import count
 from headroom.wire.spans import ScanError
-from headroom.wire.targets import Target, model_from_path, target
+from headroom.wire.targets import Target, is_provider_host, model_from_path, target
 from headroom.wire.usage import UsageReader
 
 log = logging.getLogger("headroom")
@@ -55,6 +56,7 @@ class Exchanges:
         self.betas = SessionBetaTracker()
         self._open: dict[str, Exchange] = {}
         self._upgrades: dict[str, Socket] = {}
+        self._wishes: dict[str, dict[str, str]] = {}
         self._again: set[str] = set()
         """Flows of requests that are sent again as they came: they pass untouched and belong to another's exchange."""
         self._started = time.time()
@@ -66,17 +68,29 @@ class Exchanges:
 
     # --- the request -------------------------------------------------------------------------------------------
 
-    async def request(self, flow: http.HTTPFlow) -> None:
-        if flow.id in self._again:
-            return
+    def request_headers(self, flow: http.HTTPFlow) -> None:
+        """Our own headers are taken off before anything leaves; what is no model call is not held back."""
         request = flow.request
-        aim = target(request.pretty_host, request.port, request.path, request.method, self.settings.hosts)
-        if aim is None:
+        if flow.id in self._again or not is_provider_host(request.pretty_host, self.settings.hosts):
             return
-        wishes = _take_wishes(request)
+        self._wishes[flow.id] = _take_wishes(request)
+        if self._target(request) is None:
+            request.stream = True
+
+    def _target(self, request: http.Request) -> Target | None:
+        return target(request.pretty_host, request.port, request.path, request.method, self.settings.hosts)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        request, wishes = flow.request, self._wishes.pop(flow.id, {})
+        aim = self._target(request)
+        if aim is None or flow.id in self._again:
+            return
         mode = wishes.get("x-headroom-mode", self.settings.mode)
         exchange = Exchange(aim, mode, wishes.get("x-headroom-project"))
         self._open[flow.id] = exchange
+        if request.stream or request.raw_content is None:
+            exchange.reason = "streamed: stream_large_bodies is set"
+            return
         if mode not in MODES:
             self._refuse(flow, exchange, 400, f"x-headroom-mode is {mode!r}; allowed: {' | '.join(MODES)}")
             return
@@ -84,9 +98,6 @@ class Exchanges:
             exchange.mode = mode = "off"
             exchange.reason = "bypass"
         if await self._over_budget(flow, exchange):
-            return
-        if request.stream or request.raw_content is None:
-            exchange.reason = "streamed: stream_large_bodies is set"
             return
         exchange.headers = request.headers.copy()
         headers = lower_headers(request.headers) | wishes
@@ -126,21 +137,24 @@ class Exchanges:
         """Ask the engine; whatever goes wrong, the reason is noted and the request stays as it came."""
         if not self._warm.done():
             await asyncio.wrap_future(self._warm)
-        began, abandoned = time.monotonic(), threading.Event()
+        began, verdict = time.monotonic(), threading.Lock()
         budget = self.settings.time_budget
         work = asyncio.get_running_loop().run_in_executor(
-            self._pool, self.engine.rewrite, raw, cast(Mode, exchange.mode), began + 0.8 * budget, abandoned
+            self._pool, self.engine.rewrite, raw, cast(Mode, exchange.mode), began + 0.8 * budget, verdict
         )
         try:
-            exchange.rewrite = await asyncio.wait_for(work, budget)
+            done, _ = await asyncio.wait({work}, timeout=budget)
+            if not done and verdict.acquire(blocking=False):
+                work.add_done_callback(asyncio.Future.exception)  # it says Abandoned, and nobody asks
+                raise TimeoutError
+            exchange.rewrite = await work
         except TimeoutError:
-            abandoned.set()
             exchange.outcome, exchange.reason = "passed", f"time budget of {1000 * budget:.0f} ms exceeded"
         except ScanError as error:
             exchange.outcome, exchange.reason = "passed", f"body not read: {error.message}"
         except Exception as error:
             exchange.outcome, exchange.reason = "error", f"engine: {type(error).__name__}"
-            log.warning("the engine failed, the request leaves as it came", exc_info=error)
+            log.warning("the engine failed, the request leaves as it came: %s", without_message(error))
         else:
             exchange.reason = exchange.reason or exchange.rewrite.reason
             exchange.outcome = "unchanged"
@@ -206,6 +220,7 @@ class Exchanges:
             return
         if exchange is None:
             response.stream = True
+            self._upgrades.pop(flow.id, None)  # the provider does not want it
             return
         exchange.status, exchange.first_byte = response.status_code, time.time() - exchange.started
         if exchange.original is not None and response.status_code in REFUSED:
@@ -245,7 +260,7 @@ class Exchanges:
         try:
             await ReplayHandler(again, ctx.options).replay()
         except Exception as error:
-            log.warning("the original request could not be sent again", exc_info=error)
+            log.warning("the original request could not be sent again: %s", without_message(error))
         finally:
             self._again.discard(again.id)
         if again.response is None:
@@ -279,6 +294,7 @@ class Exchanges:
         """The exchange is over, well or not."""
         exchange = self._open.pop(flow.id, None)
         self._upgrades.pop(flow.id, None)
+        self._wishes.pop(flow.id, None)
         if exchange is not None:
             if reason:
                 exchange.reason = "; ".join(filter(None, (exchange.reason, f"connection: {reason}")))
@@ -316,7 +332,7 @@ def _take_back(exchange: Exchange, reason: str) -> None:
     rewrite = exchange.rewrite
     if rewrite is not None:
         exchange.rewrite = replace(
-            rewrite, body=b"", blocks=(), saved={}, tokens_after=rewrite.tokens_before, reason=reason
+            rewrite, body=b"", blocks=(), saved={}, tokens_after=rewrite.tokens_before, plan=Plan(), reason=reason
         )
 
 

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Literal
 
 from headroom.cache import CacheSettings, Plan, RequestFacts, optimize, settle
+from headroom.errors import without_message
 from headroom.session.betas import beta_header
 from headroom.session.conversation import Conversation, Conversations, Standing, source_of, subject_of
 from headroom.session.identity import Identity, identify, without_billing_line
@@ -112,12 +113,13 @@ class Engine:
         request: RawRequest,
         mode: Mode = "optimize",
         until: float = float("inf"),
-        abandoned: threading.Event | None = None,
+        verdict: threading.Lock | None = None,
     ) -> Rewrite:
         """What goes out for ``request``. In audit mode the report says what would have been done.
 
-        After ``until`` (``time.monotonic``) nothing new is decided, what was decided before still holds. Once
-        ``abandoned`` is set nothing is remembered. Raises ScanError when the body can't be read.
+        After ``until`` (``time.monotonic``) nothing new is decided, what was decided before still holds. Whoever takes
+        ``verdict`` first decides whether this rewrite counts: the engine, before it remembers anything, or a caller
+        who waits no longer. Raises ScanError when the body can't be read, Abandoned when the caller was first.
         """
         hint = next((v for k in _HINTS if (v := request.headers.get(k))), "")
         conversations = self._conversations["audit" if mode == "audit" else "optimize"]
@@ -146,7 +148,7 @@ class Engine:
             if not conversation.continues_in(layout):
                 conversation = Conversation(layout)
             try:
-                self._advance(conversation, layout, memory, until, abandoned or threading.Event())
+                self._advance(conversation, layout, memory, until, verdict or threading.Lock())
             except BaseException:
                 conversations.drop(conversation)
                 raise
@@ -198,7 +200,7 @@ class Engine:
             settings = self._cache if enabled else replace(self._cache, enabled=False)
             return replace(rewrite, plan=optimize(layout, facts, history, settings), history=history)
         except Exception as error:
-            log.warning("no breakpoints are set", exc_info=error)
+            log.warning("no breakpoints are set: %s", without_message(error))
             return rewrite
 
     def settle(self, rewrite: Rewrite, usage: Usage) -> None:
@@ -211,7 +213,7 @@ class Engine:
         self._memory["optimize"].leave_alone(session, reason)
 
     def _advance(
-        self, conversation: Conversation, layout: Layout, memory: Memory, until: float, abandoned: threading.Event
+        self, conversation: Conversation, layout: Layout, memory: Memory, until: float, verdict: threading.Lock
     ) -> None:
         """Decide the blocks that the conversation does not have yet."""
         start = len(conversation.standings)
@@ -240,7 +242,7 @@ class Engine:
             elif standing is None:
                 standing = Standing(key, span_tokens(block.span), None, "not plain text")
             conversation.stands(key, standing, source_of(layout, block, number), *([text] if text is not None else []))
-        if abandoned.is_set():
+        if not verdict.acquire(blocking=False):
             raise Abandoned
         memory.remember(decided)
 

@@ -1,5 +1,6 @@
 """Every error that headroom raises on purpose."""
 
+import traceback
 from collections.abc import Mapping
 
 
@@ -46,3 +47,8 @@ class ValidationError(HeadroomError, ValueError):
 
 class TransformError(HeadroomError):
     """A transform failed or was configured wrongly."""
+
+
+def without_message(error: BaseException) -> str:
+    """An error for a log: its type and where it happened. Its message is left out, for it may quote a request."""
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"

@@ -275,11 +275,11 @@ def test_without_time_nothing_new_is_decided_and_the_old_still_holds():
 
 
 def test_an_abandoned_request_is_not_remembered():
-    memory, gone = RamMemory(), threading.Event()
-    gone.set()
+    memory, verdict = RamMemory(), threading.Lock()
+    verdict.acquire()  # by a caller who waits no longer
     with pytest.raises(Abandoned):
         Engine(memory).rewrite(
-            RawRequest("anthropic", "anthropic", "/v1/messages", {}, body(read_twice()[:3])), abandoned=gone
+            RawRequest("anthropic", "anthropic", "/v1/messages", {}, body(read_twice()[:3])), verdict=verdict
         )
     assert memory.all() == []
 
