@@ -210,8 +210,7 @@ class Ledger:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if is_corrupt(error):
-            move_aside(self._path, error)
+        if is_corrupt(error) and move_aside(self._path, error):
             self._retry_at = 0.0
 
 

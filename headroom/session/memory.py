@@ -1,5 +1,6 @@
 """What was decided about a block before: its replacement, the same bytes for ever after."""
 
+import contextlib
 import json
 import logging
 import sqlite3
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from headroom.stores.sqlite import connect, is_corrupt, move_aside
+from headroom.stores.sqlite import connect, is_corrupt, is_locked, move_aside
 
 log = logging.getLogger(__name__)
 KEEP_SECONDS = 60 * 86400.0
@@ -144,22 +145,9 @@ class SqliteMemory:
         if not decisions:
             return
         with self._lock:
-            database = self._database()
-            if database is not None:
-                try:
-                    database.execute("BEGIN IMMEDIATE")
-                    database.executemany(
-                        "INSERT OR IGNORE INTO decisions (key, needs, replacement, before, after, saved, made)"
-                        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        [_row(decision) for decision in (*self._ram.all(), *decisions)],
-                    )
-                    database.execute("COMMIT")
-                    self._ram.clear()
-                    self._works_again()
-                    return
-                except sqlite3.Error as error:
-                    self._failed(error)
-        self._ram.remember(decisions)
+            self._ram.remember(decisions)
+            if not self._write():
+                self._write()  # a broken file has been moved aside, and a new one waits
 
     def leave_alone(self, session: str, reason: str) -> None:
         self._ram.leave_alone(session, reason)
@@ -189,16 +177,39 @@ class SqliteMemory:
         return str(row[0]) if row else None
 
     def close(self) -> None:
-        """Forget what is too old to matter and let go of the file."""
+        """Write what still waits, forget what is too old to matter and let go of the file."""
         with self._lock:
+            self._retry_at = 0.0
+            if self._ram.all():
+                self._write()
             if self._connection is not None:
-                try:
+                with contextlib.suppress(sqlite3.Error):  # the next one that closes it will do
                     self._connection.execute("DELETE FROM decisions WHERE made < ?", (time.time() - KEEP_SECONDS,))
-                except sqlite3.Error as error:
-                    self._failed(error)
                 self._connection.close()
                 self._connection = None
-                self._retry_at = float("inf")
+            self._retry_at = float("inf")
+
+    def _write(self) -> bool:
+        """Move what is kept in memory to the disk, if it can be used now."""
+        database = self._database()
+        if database is None or time.monotonic() < self._retry_at:
+            return False
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(
+                "INSERT OR IGNORE INTO decisions (key, needs, replacement, before, after, saved, made)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [_row(decision) for decision in self._ram.all()],
+            )
+            database.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(error)
+            return False
+        self._ram.clear()
+        if self._failing:
+            log.warning("%s can be used again", self._path)
+        self._failing = False
+        return True
 
     def _database(self) -> sqlite3.Connection | None:
         if self._connection is None and time.monotonic() >= self._retry_at:
@@ -209,7 +220,7 @@ class SqliteMemory:
         return self._connection
 
     def _failed(self, error: Exception) -> None:
-        """Say it once, roll back, and try a fresh connection a little later."""
+        """Say it once, and try again a little later: with a fresh connection, but where only a lock is in the way."""
         if not self._failing:
             log.warning(
                 "%s can't be used (%s): decisions are kept in memory and would be lost in a restart",
@@ -218,17 +229,14 @@ class SqliteMemory:
             )
         self._failing = True
         self._retry_at = time.monotonic() + RETRY_SECONDS
+        if self._connection is not None and is_locked(error):
+            self._connection.rollback()
+            return
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if is_corrupt(error):
-            move_aside(self._path, error)
+        if is_corrupt(error) and move_aside(self._path, error):
             self._retry_at = 0.0
-
-    def _works_again(self) -> None:
-        if self._failing:
-            log.warning("%s can be used again", self._path)
-        self._failing = False
 
 
 def _row(d: Decision) -> tuple[bytes, bytes, str, int, int, str, float]:

@@ -1,11 +1,13 @@
 """Opening an embedded database so that several processes may share it and a kill -9 loses nothing committed."""
 
+import contextlib
 import logging
 import os
 import sqlite3
 import time
 from pathlib import Path
 
+from headroom.errors import StorageError
 from headroom.paths import private_dir
 
 log = logging.getLogger(__name__)
@@ -17,13 +19,15 @@ def connect(path: Path, schema: str, busy_seconds: float) -> sqlite3.Connection:
     A lock of another process is waited for ``busy_seconds``. A file that is not a sound database is moved aside.
     Raises sqlite3.Error or OSError where the place can't be written.
     """
-    private_dir(path.parent)
+    try:
+        private_dir(path.parent)
+    except StorageError as error:
+        raise OSError(error.message) from error
     try:
         return _open(path, schema, busy_seconds)
     except sqlite3.DatabaseError as error:
-        if not is_corrupt(error):
+        if not is_corrupt(error) or not move_aside(path, error):
             raise
-        move_aside(path, error)
         return _open(path, schema, busy_seconds)
 
 
@@ -32,14 +36,38 @@ def is_corrupt(error: BaseException) -> bool:
     return type(error) is sqlite3.DatabaseError
 
 
-def move_aside(path: Path, error: BaseException) -> None:
-    """Rename a broken database to ``<name>.corrupt-<unix time>`` so that a new one can be started; the log says so."""
+def is_locked(error: BaseException) -> bool:
+    """Whether another process holds the database, which may be read all the same."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def move_aside(path: Path, error: BaseException) -> bool:
+    """Rename a broken database to ``<name>.corrupt-<unix time>`` so that a new one can be started; the log says so.
+
+    Another process may have done it before: a sound file stays. False when it could not be renamed.
+    """
+    if _is_sound(path):
+        return True
     aside = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError:
+        return False
     log.warning("%s is not a sound database (%s): moved to %s, a new one is started", path, error, aside.name)
+    return True
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=0, uri=True)
+        ) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.Error:
+        return False
 
 
 def _open(path: Path, schema: str, busy_seconds: float) -> sqlite3.Connection:
