@@ -88,6 +88,9 @@ async def test_an_sdk_does_its_task_with_shorter_requests(
     checks.no_prefix_broke(exchanges)
     checks.results_stayed(exchanges)
     checks.is_written_down(world, exchanges)
+    if sdk.startswith("openai"):
+        keys = [exchange.received.json.get("prompt_cache_key") for exchange in exchanges]
+        assert keys[-1] and set(keys) <= {keys[-1], None}, "none while a prompt is too short for the cache, then one"
 
 
 async def test_a_beta_that_a_client_drops_is_sent_on(world: World, tmp_path: Path) -> None:
@@ -104,3 +107,21 @@ async def test_a_beta_that_a_client_drops_is_sent_on(world: World, tmp_path: Pat
     checks.betas_stayed(exchanges, "anthropic-beta")
     assert exchanges[-1].sent.header("anthropic-beta") == ""
     assert exchanges[-1].received.header("anthropic-beta") == "fast-2026-01-01,wide-2026-02-02,deep-2026-03-03"
+
+
+async def test_a_program_that_leaves_the_cache_unused_reads_from_it(world: World, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    world.begin(play(STEPS))
+    conversation = AnthropicMessages(PROMPT, TOOLS, asynchronous=False, streaming=True)
+    conversation.cache_control = {}
+
+    turns = await work(project, conversation)
+
+    exchanges = world.exchanges()
+    assert turns[-1].text == DONE
+    assert not any("cache_control" in exchange.sent.body.decode() for exchange in exchanges)
+    bills = [exchange.received.bill for exchange in exchanges]
+    assert bills[-1].read > 0.5 * bills[-1].input
+    checks.no_prefix_broke(exchanges)
+    checks.results_stayed(exchanges)
+    checks.is_written_down(world, exchanges)

@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 class Mitmdump:
-    """``mitmdump -s redirect -s <each script>`` with its own folder for certificates, workspace, HOME and log.
+    """``mitmdump -s <each script> -s redirect`` with its own folder for certificates, workspace, HOME and log.
 
     ``environment`` is added to the child's. Scripts run in the order given. The process and its children end with the
     context.
@@ -46,6 +46,7 @@ class Mitmdump:
         self.url = f"http://127.0.0.1:{self.port}"
         self.workspace = folder / "workspace"
         self.log_file = folder / "mitmdump.log"
+        self._ready = folder / "ready"
         self.certificate = folder / "confdir" / "mitmproxy-ca-cert.pem"
         home = folder / "home"
         home.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ class Mitmdump:
         self._command = [
             str(Path(sys.executable).with_name("mitmdump")),
             *("--listen-host", "127.0.0.1", "--listen-port", str(self.port)),
-            *(word for script in (REDIRECT, *scripts) for word in ("-s", str(script))),
+            *(word for script in (*scripts, REDIRECT) for word in ("-s", str(script))),
             *(word for setting in settings for word in ("--set", setting)),
         ]
         clean = {key: value for key, value in os.environ.items() if not key.startswith("HEADROOM_")}
@@ -66,6 +67,7 @@ class Mitmdump:
             "HOME": str(home),
             "HEADROOM_WORKSPACE_DIR": str(self.workspace),
             "STANDIN_PORT": str(upstream_port),
+            "STANDIN_READY": str(self._ready),
             "PYTHONUNBUFFERED": "1",
             **(environment or {}),
         }
@@ -79,22 +81,19 @@ class Mitmdump:
         self.stop()
 
     def start(self, seconds: float = 30) -> None:
-        """Start, also again after ``stop``; return when it listens. Raises AssertionError with its log if it ends."""
+        """Start, also again after ``stop``; return when it is ready. Raises AssertionError with its log if it ends."""
+        self._ready.unlink(missing_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command, env=self._environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
             )
         end = time.monotonic() + seconds
-        while not self._listens():
-            self._must_run()
+        while not self._ready.exists():
+            assert self.process.poll() is None, f"mitmdump ended with {self.process.returncode}:\n{self.log}"
             if time.monotonic() > end:
                 self.stop()
-                raise AssertionError(f"mitmdump did not listen within {seconds} s:\n{self.log}")
+                raise AssertionError(f"mitmdump did not start within {seconds} s:\n{self.log}")
             time.sleep(0.05)
-        # it listens just before it looks whether the start went well, and ends if not
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(0.1)
-        self._must_run()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the process and its children; SIGKILL for a crash."""
@@ -112,12 +111,3 @@ class Mitmdump:
     @property
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
-
-    def _listens(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return self.certificate.exists()
-        return False
-
-    def _must_run(self) -> None:
-        assert self.process is not None
-        assert self.process.poll() is None, f"mitmdump ended with {self.process.returncode}:\n{self.log}"
