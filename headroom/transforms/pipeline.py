@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from headroom.transforms import repeats
+from headroom.transforms import phrases, repeats
 from headroom.transforms.base import Context
 from headroom.transforms.repeats import LineIndex
-from headroom.transforms.router import route
+from headroom.transforms.router import kind
 
 LEAST_TOKENS = 60
 """Texts of fewer tokens stay as they are."""
@@ -45,14 +45,17 @@ def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Con
 
 def _form(whole: Shortened, context: Context) -> Shortened:
     """The text as its kind is best written."""
-    for transform in route(whole.text, context):
-        found = transform(whole.text, context)
-        if found is None or (context.lossless and not found.lossless):
+    found = kind(whole.text, context)
+    if found is None:
+        return whole
+    more = () if found.name == "file" else (phrases.compress,)  # no edit quotes the output of a command
+    for transform in (*found.transforms, *more):
+        form = transform(whole.text, context)
+        if form is None or (context.lossless and not form.lossless):
             continue
-        tokens = context.count(found.text)
+        tokens = context.count(form.text)
         if tokens < whole.tokens:
-            saved = whole.saved | {found.strategy: whole.tokens - tokens}
-            whole = Shortened(found.text, tokens, saved)
+            whole = Shortened(form.text, tokens, whole.saved | {form.strategy: whole.tokens - tokens})
     return whole
 
 

@@ -1,0 +1,103 @@
+"""A phrase that a text says again and again: written once, at the top, and a short sign in its place.
+
+For output that no edit will quote: lock files, listings of packages, log lines. A phrase begins and ends where words,
+paths and numbers do, so that none of them is ever cut.
+"""
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from headroom.transforms.base import Compressed, Context
+
+SIGNS = "§¶†¤"
+"""What stands for a phrase: characters of one token that the text does not have."""
+LEGEND = "In this output"
+LEAST_GAIN = 30
+"""Tokens that a phrase must save."""
+LEAST_TEXT, MOST_TEXT = 1_000, 100_000
+"""Characters of the texts that are looked at."""
+LEAST_SHARE = 0.15
+"""The part of a text's tokens that must be saved, for it is harder to read then."""
+REPETITIVE = 0.3
+"""Texts that zlib does not bring below this part of their length don't repeat themselves enough."""
+GRAM = 4
+"""Words and marks in a row by which repetitions are found."""
+LEAST_TIMES = 6
+LEAST_PHRASE, MOST_PHRASE = 12, 200
+ALIKE = 0.8
+"""A phrase is made longer as long as this part of its places go on alike."""
+CANDIDATES = 12
+
+_unit = re.compile(r"[\w./-]+|[^\w./-]")
+
+
+class Phrase(NamedTuple):
+    """A phrase and the sign that stands for it."""
+
+    sign: str
+    text: str
+
+
+def compress(text: str, context: Context) -> Compressed | None:
+    """The text with up to four phrases written once; None where too little would be saved."""
+    if not LEAST_TEXT <= len(text) <= MOST_TEXT:
+        return None
+    raw = text.encode("utf-8", "replace")
+    if len(zlib.compress(raw, 1)) > REPETITIVE * len(raw):
+        return None
+    signs = [sign for sign in SIGNS if sign not in text]
+    phrases: list[Phrase] = []
+    rest = text
+    for phrase in _repeated(text):
+        if len(phrases) == len(signs):
+            break
+        times = rest.count(phrase)
+        if times >= LEAST_TIMES and (times - 1) * (context.count(phrase) - 1) > LEAST_GAIN:
+            phrases.append(Phrase(signs[len(phrases)], phrase))
+            rest = rest.replace(phrase, phrases[-1].sign)
+    if not phrases:
+        return None
+    out = f"[{LEGEND} {', '.join(f'{sign} stands for `{said}`' for sign, said in phrases)}]\n{rest}"
+    before = context.count(text)
+    return Compressed(out, "phrases") if before - context.count(out) >= LEAST_SHARE * before else None
+
+
+def _repeated(text: str) -> Iterator[str]:
+    """Phrases of one line that the text repeats, those that take most of it first."""
+    units = _unit.findall(text)
+    grams = Counter(zip(*(units[i:] for i in range(GRAM)), strict=False))
+    found: dict[str, int] = {}
+    for gram, times in grams.most_common(CANDIDATES * GRAM):
+        start = "".join(gram)
+        if times < LEAST_TIMES or len(found) == CANDIDATES:
+            break
+        if "\n" in gram or not start.strip() or any(start in phrase for phrase in found):
+            continue
+        phrase = _extended(units, gram)
+        if len(phrase) >= LEAST_PHRASE:
+            found[phrase] = len(phrase) * text.count(phrase)
+    yield from sorted(found, key=lambda phrase: (-found[phrase], phrase))
+
+
+def _extended(units: list[str], gram: tuple[str, ...]) -> str:
+    """A gram made longer on both sides, as far as nearly all of its places go on alike on their line."""
+    places = [i for i, unit in enumerate(units) if unit == gram[0] and tuple(units[i : i + GRAM]) == gram]
+    least, phrase, first, last = ALIKE * len(places), list(gram), 0, GRAM
+    for side in (1, -1):
+        while sum(map(len, phrase)) < MOST_PHRASE:
+            offset = last if side > 0 else first - 1
+            near = Counter(units[i + offset] for i in places if 0 <= i + offset < len(units))
+            unit, times = max(near.items(), key=lambda item: (item[1], item[0]), default=("\n", 0))
+            if unit == "\n" or times < least:
+                break
+            places = [i for i in places if 0 <= i + offset < len(units) and units[i + offset] == unit]
+            if side > 0:
+                phrase.append(unit)
+                last += 1
+            else:
+                phrase.insert(0, unit)
+                first -= 1
+    return "".join(phrase)
