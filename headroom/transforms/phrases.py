@@ -21,7 +21,7 @@ LEAST_TEXT, MOST_TEXT = 1_000, 100_000
 """Characters of the texts that are looked at."""
 LEAST_SHARE = 0.15
 """The part of a text's tokens that must be saved, for it is harder to read then."""
-REPETITIVE = 0.3
+REPETITIVE = 0.4
 """Texts that zlib does not bring below this part of their length don't repeat themselves enough."""
 GRAM = 4
 """Words and marks in a row by which repetitions are found."""
