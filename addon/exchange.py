@@ -24,7 +24,7 @@ from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
 from headroom.models import price_for
-from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key
+from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key, is_sticky
 from headroom.session.identity import lower_headers
 from headroom.session.memory import SqliteMemory
 from headroom.tokenizers import count
@@ -53,7 +53,7 @@ class Exchanges:
         self.engine = Engine(self.memory)
         self.ledger = Ledger(settings.workspace / "ledger.db", paths.savings_path())
         self.sockets = Sockets(self._rewrite, self._close, self._refused)
-        self.betas = SessionBetaTracker()
+        self.betas = SessionBetaTracker(settings.beta_sessions)
         self._open: dict[str, Exchange] = {}
         self._upgrades: dict[str, Socket] = {}
         self._wishes: dict[str, dict[str, str]] = {}
@@ -93,6 +93,11 @@ class Exchanges:
             return
         if mode not in MODES:
             self._refuse(flow, exchange, 400, f"x-headroom-mode is {mode!r}; allowed: {' | '.join(MODES)}")
+            return
+        try:
+            is_sticky()
+        except ConfigurationError as error:
+            self._refuse(flow, exchange, 400, error.message)
             return
         if wishes.get("x-headroom-bypass", "").lower() == "true":
             exchange.mode = mode = "off"
@@ -163,11 +168,7 @@ class Exchanges:
     def _apply(
         self, flow: http.HTTPFlow, exchange: Exchange, rewrite: Rewrite, body: bytes, headers: Mapping[str, str]
     ) -> None:
-        try:
-            self._keep_betas(flow, exchange, rewrite, headers)
-        except ConfigurationError as error:
-            self._refuse(flow, exchange, 400, error.message)
-            return
+        self._keep_betas(flow, exchange, rewrite, headers)
         flow.metadata[METADATA] = describe(rewrite)
         if rewrite.body == body:
             return
@@ -187,7 +188,7 @@ class Exchanges:
             return
         key = beta_session_key(headers, rewrite.model, rewrite.system)
         value = self.betas.merge(exchange.target.provider, key, flow.request.headers.get_all(name))
-        if value is not None:
+        if value is not None and exchange.mode == "optimize":
             flow.request.headers[name] = value
 
     async def _over_budget(self, flow: http.HTTPFlow, exchange: Exchange) -> bool:

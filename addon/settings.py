@@ -10,6 +10,8 @@ from mitmproxy.options import Options
 from headroom import paths
 from headroom.engine import Mode
 from headroom.errors import ConfigurationError
+from headroom.models import overrides
+from headroom.session.betas import sessions_kept
 from headroom.wire.targets import parse_hosts
 
 MODES = ("optimize", "audit", "off")
@@ -54,7 +56,8 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``hosts`` maps further hosts to shapes, ``time_budget`` is in seconds, ``budget_usd`` per day or None."""
+    """``hosts`` maps further hosts to shapes, ``time_budget`` is in seconds, ``budget_usd`` per day or None,
+    ``beta_sessions`` how many sessions' beta headers are kept."""
 
     mode: Mode
     workspace: Path
@@ -62,6 +65,7 @@ class Settings:
     time_budget: float
     budget_usd: float | None
     drop_billing_line: bool
+    beta_sessions: int
 
 
 def read_settings(options: Options) -> Settings:
@@ -72,6 +76,7 @@ def read_settings(options: Options) -> Settings:
     milliseconds = options.headroom_time_budget
     if milliseconds < 1:
         raise _wrong("headroom_time_budget", milliseconds, "milliseconds, at least 1")
+    overrides()  # a wrong models.json is told now, and not when a bill is due
     return Settings(
         cast(Mode, mode),
         paths.workspace_dir(options.headroom_workspace or None),
@@ -79,6 +84,7 @@ def read_settings(options: Options) -> Settings:
         milliseconds / 1000,
         _budget(options.headroom_budget),
         options.headroom_drop_billing_line,
+        sessions_kept(),
     )
 
 

@@ -41,9 +41,7 @@ class SessionBetaTracker:
     """
 
     def __init__(self, max_sessions: int | None = None) -> None:
-        self._max_sessions = _max_sessions() if max_sessions is None else max_sessions
-        if self._max_sessions < 1:
-            raise _wrong(MAX_SESSIONS, self._max_sessions, "a whole number above 0")
+        self._max_sessions = sessions_kept() if max_sessions is None else max_sessions
         self._sessions: OrderedDict[tuple[str, str], dict[str, str]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -53,7 +51,7 @@ class SessionBetaTracker:
         Tokens are compared without case; the first spelling and the order in which they were first seen stay.
         Raises ConfigurationError when HEADROOM_BETA_HEADER_STICKY is neither enabled nor disabled.
         """
-        if not _sticky():
+        if not is_sticky():
             return None
         sent: dict[str, str] = {}
         for value in header_values:
@@ -76,7 +74,9 @@ class SessionBetaTracker:
         return None if tokens == list(sent.values()) else ",".join(tokens)
 
 
-def _sticky() -> bool:
+def is_sticky() -> bool:
+    """Whether tokens stay, by HEADROOM_BETA_HEADER_STICKY. Raises ConfigurationError when it is neither enabled nor
+    disabled."""
     value = os.environ.get(STICKY, "enabled")
     match value.strip().lower():
         case "enabled":
@@ -86,12 +86,12 @@ def _sticky() -> bool:
     raise _wrong(STICKY, value, "enabled | disabled")
 
 
-def _max_sessions() -> int:
+def sessions_kept() -> int:
+    """HEADROOM_BETA_TRACKER_MAX_SESSIONS, or 1000. Raises ConfigurationError when it is not a whole number above 0."""
     value = os.environ.get(MAX_SESSIONS, str(_DEFAULT_MAX_SESSIONS))
-    try:
-        return int(value)
-    except ValueError:
-        raise _wrong(MAX_SESSIONS, value, "a whole number above 0") from None
+    if not value.strip().isdecimal() or int(value) < 1:
+        raise _wrong(MAX_SESSIONS, value, "a whole number above 0")
+    return int(value)
 
 
 def _wrong(setting: str, value: object, allowed: str) -> ConfigurationError:
