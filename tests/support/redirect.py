@@ -1,10 +1,11 @@
 """A mitmproxy script: every upstream connection goes to the stand-in on loopback (STANDIN_PORT), nothing leaves it.
 
-Only the socket's address changes: host, SNI and Host header stay the provider's. It comes last of the scripts and
+STANDIN_PORTS, ``{"host": port}`` as JSON, has the ports of hosts with a stand-in of their own. Only the socket's address changes: host, SNI and Host header stay the provider's. It comes last of the scripts and
 makes the file STANDIN_READY when all of them have started well.
 """
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
@@ -17,4 +18,6 @@ def running() -> None:
 
 
 def server_connect(data: ServerConnectionHookData) -> None:
-    data.server.address = ("127.0.0.1", int(os.environ["STANDIN_PORT"]))
+    host = data.server.sni or (data.server.address[0] if data.server.address else "")
+    ports = json.loads(os.environ.get("STANDIN_PORTS", "{}"))
+    data.server.address = ("127.0.0.1", int(ports.get(host) or os.environ["STANDIN_PORT"]))
