@@ -1,7 +1,8 @@
 """A mitmproxy script: every upstream connection goes to the stand-in on loopback (STANDIN_PORT), nothing leaves it.
 
-STANDIN_PORTS, ``{"host": port}`` as JSON, has the ports of hosts with a stand-in of their own. Only the socket's address changes: host, SNI and Host header stay the provider's. It comes last of the scripts and
-makes the file STANDIN_READY when all of them have started well.
+STANDIN_PORTS, ``{"host": port}`` as JSON, has the ports of hosts with a stand-in of their own. Only the socket's
+address changes: host, SNI and Host header stay the provider's. It comes last of the scripts and makes the file
+STANDIN_READY when all of them have started well.
 """
 
 import asyncio
