@@ -3,7 +3,7 @@
 import base64
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ class ToolCall:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer. ``delay``: seconds before each event of a stream. ``cut_after``: events until the connection breaks.
+    ``pace`` is called before each event with its number.
 
     A ``status`` other than 200 is an error whose message is ``text``. ``thinking`` is a signed block (Anthropic only).
     """
@@ -37,6 +38,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     cut_after: int | None = None
+    pace: Callable[[int], object] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

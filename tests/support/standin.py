@@ -262,6 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._break()
                 break
             time.sleep(answer.delay)
+            answer.pace(count)
             chunk = f"{',' if count else '['}{data}\n" if as_list else _sse(name, data)
             self._chunk(chunk.encode())
             sent += chunk.encode()
@@ -327,6 +328,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._break()
                 return
             time.sleep(answer.delay)
+            answer.pace(count)
             message: Message[str] = TextMessage(data)
             self.connection.sendall(peer.send(message))
             messages.append(data)
