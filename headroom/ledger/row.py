@@ -1,17 +1,38 @@
 """One exchange as the ledger keeps it."""
 
+import math
+import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headroom.wire.usage import Usage
+
+NAME_CHARACTERS = 200
+REASON_CHARACTERS = 300
+STRATEGIES = 50
+_MOST = 2**40
+_MOST_USD = 1e9
+_LATEST = 4e9
+_not_in_a_name = re.compile(r"[^\w.:/@+\[\] -]").sub
+_not_on_a_line = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+").sub
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer. ``time`` is in unix seconds, ``outcome`` is rewritten, unchanged, passed, resent or
-    error, ``reason`` says why a request went unchanged or failed. ``tokens_*`` estimate the request, ``usage`` is
-    what the provider billed; the costs are None where it did not say. ``optimizer_saved_usd`` is what switching the
-    provider's cache on saved, which can be less than nothing."""
+    """A request and its answer. Nothing of their content: names, numbers, and a ``reason`` in words of ours.
+
+    ``id`` is a uuid in hex, ``time`` in unix seconds, ``kind`` what was asked for (messages, count_tokens, ...),
+    ``mode`` optimize, audit or off, ``status`` the provider's (0: none came). ``outcome``: rewritten, unchanged (looked
+    into), passed (not looked into), resent (the provider refused ours and took the original), error (ours). ``reason``
+    says why a request was not rewritten or what went wrong.
+
+    ``tokens_before`` and ``tokens_after`` estimate the request; in an audit ``tokens_after`` and ``saved_by_strategy``
+    are what they would have been. ``usage`` is what the provider billed. The costs, in USD, are None where it did not
+    say: ``cost_usd`` as billed, ``input_cost_usd`` its part for the request, ``cost_without_usd`` what it would have
+    been without anything of ours. Of the difference ``optimizer_saved_usd`` came from using the provider's cache; it
+    can be below zero.
+    """
 
     id: str
     time: float
@@ -30,6 +51,7 @@ class Exchange:
     saved_by_strategy: Mapping[str, int] = field(default_factory=dict)
     usage: Usage | None = None
     cost_usd: float | None = None
+    input_cost_usd: float | None = None
     cost_without_usd: float | None = None
     optimizer_saved_usd: float = 0.0
     rewrite_ms: float = 0.0
@@ -39,6 +61,71 @@ class Exchange:
 
     @property
     def tokens_saved(self) -> int:
-        """Tokens that the provider did not get; counting tokens is free, and an audit saves nothing."""
-        saved = self.outcome == "rewritten" and self.kind != "count_tokens"
-        return self.tokens_before - self.tokens_after if saved else 0
+        """Tokens that nobody had to pay: of a rewritten request that was answered. Counting tokens is free anyway."""
+        paid = self.kind != "count_tokens" and (self.status == 101 or 200 <= self.status < 300)
+        return self.tokens_before - self.tokens_after if paid and self.outcome == "rewritten" else 0
+
+    @property
+    def tokens_savable(self) -> int:
+        """Tokens that an audit found, and left."""
+        found = self.mode == "audit" and self.kind != "count_tokens"
+        return self.tokens_before - self.tokens_after if found else 0
+
+
+def storable(exchange: Exchange) -> Exchange:
+    """The exchange as any database takes it: names and reason cut and on one line, numbers finite and in range.
+
+    Where usage or price is not known no saving in USD is left.
+    """
+    usage = exchange.usage
+    cost = _amount(exchange.cost_usd) if usage is not None else None
+    without = _amount(exchange.cost_without_usd)
+    return replace(
+        exchange,
+        id=_name(exchange.id),
+        time=float(exchange.time) if 0 <= exchange.time < _LATEST else time.time(),
+        session=_name(exchange.session),
+        project=_name(exchange.project),
+        client=_name(exchange.client),
+        provider=_name(exchange.provider),
+        model=_name(exchange.model),
+        kind=_name(exchange.kind),
+        mode=_name(exchange.mode),
+        status=_whole(exchange.status),
+        outcome=_name(exchange.outcome),
+        reason=_not_on_a_line(" ", exchange.reason)[:REASON_CHARACTERS],
+        tokens_before=_whole(exchange.tokens_before),
+        tokens_after=_whole(exchange.tokens_after),
+        saved_by_strategy={
+            _name(name): _whole(tokens) for name, tokens in list(exchange.saved_by_strategy.items())[:STRATEGIES]
+        },
+        usage=Usage(
+            _whole(usage.input_tokens),
+            _whole(usage.cache_write_tokens),
+            _whole(usage.cache_write_1h_tokens),
+            _whole(usage.cache_read_tokens),
+            _whole(usage.output_tokens),
+        )
+        if usage is not None
+        else None,
+        cost_usd=cost,
+        input_cost_usd=_amount(exchange.input_cost_usd) if cost is not None else None,
+        cost_without_usd=(cost if without is None else without) if cost is not None else None,
+        optimizer_saved_usd=(_amount(exchange.optimizer_saved_usd) or 0.0) if cost is not None else 0.0,
+        rewrite_ms=_amount(exchange.rewrite_ms) or 0.0,
+        ttfb_ms=_amount(exchange.ttfb_ms) or 0.0,
+        bytes_before=_whole(exchange.bytes_before),
+        bytes_after=_whole(exchange.bytes_after),
+    )
+
+
+def _name(text: str) -> str:
+    return _not_in_a_name("?", text[:NAME_CHARACTERS])
+
+
+def _whole(number: int) -> int:
+    return max(-_MOST, min(int(number), _MOST))
+
+
+def _amount(number: float | None) -> float | None:
+    return max(-_MOST_USD, min(float(number), _MOST_USD)) if number is not None and math.isfinite(number) else None

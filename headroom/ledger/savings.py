@@ -1,85 +1,111 @@
-"""``proxy_savings.json``: the ledger's totals for other programs to read, written whole or not at all."""
+"""``proxy_savings.json``: the ledger's sums for other programs to read."""
 
-import fcntl
 import json
-import os
+import logging
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from headroom.ledger.database import running_totals
+from headroom.ledger.files import file_lock, write_whole
+from headroom.ledger.totals import Totals
+from headroom.paths import private_dir
+
+log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
-HISTORY_POINTS = 500
+SOURCE = "headroom ledger"
+LOCK_SECONDS = 5.0
+PROJECTS = 200
+HISTORY_HOURS = 720
+
+type Json = dict[str, object]
 
 
-def write_savings(path: Path, database: sqlite3.Connection) -> None:
-    """Write the totals of ``database`` to ``path``. Several processes may do so at once. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        content = json.dumps(_content(path, database), indent=1)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        os.close(lock)
+def write_savings(path: Path, content: Callable[[], Json | None]) -> bool:
+    """Write ``content()`` to ``path``, whole or not at all; False when there is none.
+
+    It is asked for while no other process writes, so the last to write has read last. What another program left there
+    is moved aside first. Raises OSError or StorageError.
+    """
+    private_dir(path.parent)
+    with file_lock(path.with_name(path.name + ".lock"), LOCK_SECONDS):
+        found = content()
+        if found is None:
+            return False
+        _move_foreign(path)
+        write_whole(path, json.dumps(found, indent=1).encode())
+    return True
 
 
-def _content(path: Path, database: sqlite3.Connection) -> dict[str, object]:
-    columns = "requests, tokens_saved, savings_usd, input_tokens, input_cost_usd"
-    projects = {
-        row[0] or "default": _figures(*row[1:])
-        for row in database.execute(f"SELECT project, {columns} FROM totals ORDER BY project")
-    }
-    lifetime = _figures(
-        *database.execute(
-            "SELECT COALESCE(SUM(requests), 0), COALESCE(SUM(tokens_saved), 0), COALESCE(SUM(savings_usd), 0),"
-            " COALESCE(SUM(input_tokens), 0), COALESCE(SUM(input_cost_usd), 0) FROM totals"
-        ).fetchone()
-    )
-    last = database.execute("SELECT session FROM exchanges ORDER BY time DESC LIMIT 1").fetchone()
-    session = _figures(
-        *database.execute(
-            "SELECT COUNT(*), "
-            " COALESCE(SUM((outcome = 'rewritten' AND kind != 'count_tokens') * (tokens_before - tokens_after)), 0),"
-            " COALESCE(SUM(cost_without_usd - cost_usd), 0), COALESCE(SUM(input_tokens + cache_write_tokens +"
-            " cache_write_1h_tokens + cache_read_tokens), 0), COALESCE(SUM(cost_usd), 0)"
-            " FROM exchanges WHERE session = ?",
-            (last[0] if last else "",),
-        ).fetchone()
-    )
+def savings(database: sqlite3.Connection) -> Json:
+    """The sums: of all time, since the last pause of an hour, by project (the newest), and hour by hour up to now."""
+    [lifetime] = [row[3] for row in running_totals(database, "lifetime", "name", 1)] or [Totals()]
+    display = running_totals(database, "display", "name", 1)
     return {
         "schema_version": SCHEMA_VERSION,
-        "lifetime": lifetime,
-        "display_session": {"id": last[0] if last else "", **session},
-        "projects": projects,
-        "history": _history(path, lifetime),
+        "source": SOURCE,
+        "lifetime": _figures(lifetime),
+        "display_session": {
+            **_figures(display[0][3] if display else Totals()),
+            "started_at": _iso(display[0][1]) if display else None,
+            "last_activity_at": _iso(display[0][2]) if display else None,
+        },
+        "projects": {
+            name: {**_figures(sums), "last_activity_at": _iso(last)}
+            for name, _, last, sums in running_totals(database, "project", "last", PROJECTS)
+        },
+        "history": _history(database, lifetime),
     }
 
 
-def _figures(requests: int, saved: int, usd: float, tokens: int, cost: float) -> dict[str, object]:
+def _history(database: sqlite3.Connection, lifetime: Totals) -> list[Json]:
+    """Where the lifetime's sums stood at the end of each hour that had requests, oldest first."""
+    points: list[Json] = []
+    saved, usd = lifetime.tokens_saved, lifetime.compression_saved_usd
+    tokens, cost = lifetime.usage.total_input, lifetime.input_cost_usd
+    for hour, _, _, sums in running_totals(database, "hour", "name", HISTORY_HOURS):
+        points.append(
+            {
+                "timestamp": hour,
+                "total_tokens_saved": saved,
+                "compression_savings_usd": round(usd, 6),
+                "total_input_tokens": tokens,
+                "total_input_cost_usd": round(cost, 6),
+            }
+        )
+        saved, usd = saved - sums.tokens_saved, usd - sums.compression_saved_usd
+        tokens, cost = tokens - sums.usage.total_input, cost - sums.input_cost_usd
+    return points[::-1]
+
+
+def _figures(sums: Totals) -> Json:
+    before = sums.tokens_before
     return {
-        "requests": requests,
-        "tokens_saved": saved,
-        "compression_savings_usd": round(usd, 6),
-        "total_input_tokens": tokens,
-        "total_input_cost_usd": round(cost, 6),
+        "requests": sums.requests,
+        "tokens_saved": sums.tokens_saved,
+        "savings_percent": round(100 * sums.tokens_saved / before, 2) if before else 0.0,
+        "compression_savings_usd": round(sums.compression_saved_usd, 6),
+        "cache_savings_usd": round(sums.optimizer_saved_usd, 6),
+        "total_input_tokens": sums.usage.total_input,
+        "total_input_cost_usd": round(sums.input_cost_usd, 6),
+        "total_cost_usd": round(sums.cost_usd, 6),
     }
 
 
-def _history(path: Path, lifetime: dict[str, object]) -> list[object]:
-    """The points so far and one for now: at most one a minute, the newest HISTORY_POINTS."""
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _move_foreign(path: Path) -> None:
     try:
-        history = json.loads(path.read_text(encoding="utf-8"))["history"]
-        assert isinstance(history, list)
-    except (OSError, ValueError, KeyError, TypeError, AssertionError):
-        history = []
-    now = int(time.time() // 60 * 60)
-    point = {"time": now, **lifetime}
-    if history and isinstance(history[-1], dict) and history[-1].get("time") == now:
-        history.pop()
-    return [*history, point][-HISTORY_POINTS:]
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        content = None
+    if isinstance(content, dict) and content.get("source") == SOURCE:
+        return
+    aside = path.with_name(f"{path.name}.before-{int(time.time())}")
+    path.rename(aside)
+    log.warning("%s was not written by this ledger: moved to %s", path, aside.name)

@@ -1,245 +1,272 @@
-"""The append-only ledger in SQLite, shared by all proxies of a workspace."""
+"""The ledger as one object: rows go in whatever the disk does, sums come out."""
 
-import json
+import atexit
 import logging
 import sqlite3
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from headroom.ledger.row import Exchange
-from headroom.ledger.savings import write_savings
-from headroom.stores.sqlite import connect, is_corrupt, move_aside
-from headroom.wire.usage import Usage
+from headroom.errors import HeadroomError
+from headroom.ledger import database as tables
+from headroom.ledger.row import Exchange, storable
+from headroom.ledger.savings import Json, savings, write_savings
+from headroom.ledger.totals import Totals, totals_of
+from headroom.stores.sqlite import is_corrupt, move_aside
 
 log = logging.getLogger(__name__)
-BUSY_SECONDS = 2.0
-RETRY_SECONDS = 5.0
 WAITING = 10_000
-"""Rows that are kept in memory while the disk can't take them; beyond that the oldest are lost, and the log says so."""
+"""Rows that are kept in memory while the disk can't take them; of more the oldest are lost, and the log says so."""
+BATCH = 500
+"""Rows in one transaction: others wait for it."""
+RETRY_SECONDS = 5.0
 SAVINGS_SECONDS = 1.0
 """The savings file is written at most so often, and when the ledger is closed."""
-
-_USAGE = tuple(f.name for f in fields(Usage))
-_PLAIN = tuple(f.name for f in fields(Exchange) if f.name not in ("usage", "saved_by_strategy"))
-_COLUMNS = (*_PLAIN, "saved_by_strategy", *_USAGE)
-_TEXT = ("session", "project", "client", "provider", "model", "kind", "mode", "outcome", "reason")
-_REAL = ("time", "cost_usd", "cost_without_usd", "optimizer_saved_usd", "rewrite_ms", "ttfb_ms")
-
-
-def _type(column: str) -> str:
-    return "TEXT" if column in (*_TEXT, "saved_by_strategy") else "REAL" if column in _REAL else "INTEGER"
-
-
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS exchanges (
-    id TEXT PRIMARY KEY, {", ".join(f"{name} {_type(name)}" for name in _COLUMNS if name != "id")});
-CREATE INDEX IF NOT EXISTS exchanges_time ON exchanges (time);
-CREATE INDEX IF NOT EXISTS exchanges_session ON exchanges (session, time);
-CREATE TABLE IF NOT EXISTS totals (
-    project TEXT PRIMARY KEY, requests INTEGER, tokens_saved INTEGER, savings_usd REAL, input_tokens INTEGER,
-    input_cost_usd REAL);
-CREATE TABLE IF NOT EXISTS version (number INTEGER);
-INSERT INTO version SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM version);
-"""
-_SAVED = "(outcome = 'rewritten' AND kind != 'count_tokens') * (tokens_before - tokens_after)"
-_INSERT = f"INSERT OR IGNORE INTO exchanges ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-_ADD = """
-INSERT INTO totals VALUES (?, 1, ?, ?, ?, ?) ON CONFLICT (project) DO UPDATE SET
-    requests = requests + 1, tokens_saved = tokens_saved + excluded.tokens_saved,
-    savings_usd = savings_usd + excluded.savings_usd, input_tokens = input_tokens + excluded.input_tokens,
-    input_cost_usd = input_cost_usd + excluded.input_cost_usd
-"""
+CLOSING_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over exchanges. Costs cover the exchanges whose usage the provider told."""
+class SessionTotals:
+    """The sums of one session; ``began`` and ``last`` are the times of its first and last exchange (unix seconds)."""
 
-    requests: int = 0
-    rewritten: int = 0
-    errors: int = 0
-    tokens_before: int = 0
-    tokens_saved: int = 0
-    usage: Usage = field(default_factory=lambda: Usage(0, 0, 0, 0, 0))
-    cost_usd: float = 0.0
-    cost_without_usd: float = 0.0
-    optimizer_saved_usd: float = 0.0
-    saved_by_strategy: Mapping[str, int] = field(default_factory=dict)
+    session: str
+    began: float
+    last: float
+    totals: Totals
 
 
 class Ledger:
-    """Thread-safe; several processes may share the file. What the disk can't take waits in memory."""
+    """Every exchange of a workspace. Any thread may use it, and several processes the same file.
+
+    Nothing here raises for the sake of the disk. What it can't take waits in memory and is written when it can; the
+    log says so once, and ``problem`` while it lasts. What is read covers the waiting rows too.
+    """
 
     def __init__(self, path: Path, savings: Path | None = None) -> None:
+        """``savings`` is where proxy_savings.json is kept up to date while rows come in."""
         self._path = path
         self._savings = savings
         self._lock = threading.Lock()
-        self._waiting: deque[Exchange] = deque(maxlen=WAITING)
+        self._waiting: deque[Exchange] = deque()
+        self._lost = 0
+        self._problem: str | None = None
         self._connection: sqlite3.Connection | None = None
-        self._failing = False
-        self._retry_at = self._savings_at = 0.0
+        self._file: tuple[int, int] | None = None
+        self._open_at = self._write_at = 0.0
+        self._keeper: threading.Thread | None = None
+        self._changed, self._closing = threading.Event(), threading.Event()
+        self._savings_due = self._savings_failing = False
         with self._lock:
             self._database()
 
-    def record(self, exchange: Exchange) -> None:
-        """Add a row. Never raises for the sake of the disk: a row that can't be written is tried again later."""
-        with self._lock:
-            self._waiting.append(exchange)
-            self._write()
-            if self._savings is not None and not self._failing and time.monotonic() >= self._savings_at:
-                self._savings_at = time.monotonic() + SAVINGS_SECONDS
-                self._write_savings()
+    @property
+    def problem(self) -> str | None:
+        """Why rows wait in memory; None while all is well."""
+        return self._problem
 
-    def recent(self, limit: int = 100) -> list[Exchange]:
-        """The newest rows, newest first."""
-        return [_exchange(row) for row in self._rows("SELECT * FROM exchanges ORDER BY time DESC LIMIT ?", (limit,))]
+    def record(self, exchange: Exchange) -> None:
+        """Add a row. When this returns it outlives the process, or ``problem`` says why it doesn't. Never raises."""
+        try:
+            row = storable(exchange)
+        except Exception as error:  # a field of a wrong type
+            log.error("an exchange can't be written down: %s", type(error).__name__)
+            return
+        with self._lock:
+            self._waiting.append(row)
+            self._write()
+            self._savings_due = self._savings is not None
+            if self._closing.is_set():
+                log.error("an exchange came after the ledger was closed and is lost")
+            elif self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="headroom-ledger-keeper", daemon=True)
+                self._keeper.start()
+                atexit.register(self.close)
+        self._changed.set()
 
     def totals(
-        self, since: float = 0.0, until: float = 1e12, session: str | None = None, project: str | None = None
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        session: str | None = None,
+        project: str | None = None,
     ) -> Totals:
-        """Sums over the rows from ``since`` up to ``until`` (unix seconds), of one session or project or all."""
-        where = "time >= ? AND time < ?"
-        arguments: list[object] = [since, until]
-        for column, value in (("session", session), ("project", project)):
-            if value is not None:
-                where += f" AND {column} = ?"
-                arguments.append(value)
-        sums = (*_USAGE, "cost_usd", "cost_without_usd", "optimizer_saved_usd")
-        rows = self._rows(
-            f"SELECT COUNT(*), SUM(outcome = 'rewritten'), SUM(outcome = 'error'), SUM(tokens_before), SUM({_SAVED}),"
-            f" {', '.join(f'SUM({name})' for name in sums)} FROM exchanges WHERE {where}",
-            arguments,
-        )
-        found = [value or 0 for value in tuple(rows[0])] if rows else [0] * (5 + len(sums))
-        saved: Counter[str] = Counter()
-        for (text,) in self._rows(
-            f"SELECT saved_by_strategy FROM exchanges WHERE {where} AND {_SAVED} AND saved_by_strategy != '{{}}'",
-            arguments,
-        ):
-            saved.update(json.loads(text))
-        usage = Usage(*(int(value) for value in found[5 : 5 + len(_USAGE)]))
-        requests, rewritten, errors, before, after = (int(value) for value in found[:5])
-        cost, cost_without, optimizer = (float(value) for value in found[5 + len(_USAGE) :])
-        return Totals(requests, rewritten, errors, before, after, usage, cost, cost_without, optimizer, dict(saved))
+        """Sums over the rows from ``since`` to before ``until`` (unix seconds), of one session or project or of all."""
+        begin, end = 0.0 if since is None else since, 1e12 if until is None else until
+        with self._lock:
+            found = self._read(lambda database: tables.totals(database, begin, end, session, project)) or Totals()
+            for row in self._waiting:
+                wanted = session in (None, row.session) and project in (None, row.project)
+                if wanted and begin <= row.time < end:
+                    found += totals_of(row)
+        return found
+
+    def recent(self, limit: int = 100) -> list[Exchange]:
+        """The newest exchanges, newest first."""
+        with self._lock:
+            rows = self._read(lambda database: tables.recent(database, limit)) or []
+            rows = sorted((*self._waiting, *rows), key=lambda row: row.time, reverse=True) if self._waiting else rows
+        return rows[:limit]
 
     def spent_usd(self, since: float) -> float:
-        """USD billed from ``since`` (unix seconds) on, by all proxies of the workspace."""
-        rows = self._rows("SELECT SUM(cost_usd) FROM exchanges WHERE time >= ?", (since,))
-        return float(rows[0][0] or 0.0) if rows else 0.0
+        """USD billed from ``since`` (unix seconds) on, by all proxies of the workspace, where the usage is known."""
+        with self._lock:
+            spent = self._read(lambda database: tables.spent_usd(database, since)) or 0.0
+            return spent + sum(row.cost_usd or 0.0 for row in self._waiting if row.time >= since)
 
-    def sessions(self, limit: int = 100) -> list[tuple[str, int, float]]:
-        """(session, requests, time of the last) of the newest sessions."""
-        rows = self._rows(
-            "SELECT session, COUNT(*), MAX(time) AS last FROM exchanges GROUP BY session ORDER BY last DESC LIMIT ?",
-            (limit,),
-        )
-        return [(str(row[0]), int(row[1]), float(row[2])) for row in rows]
+    def sessions(self, limit: int = 100) -> list[SessionTotals]:
+        """The sessions with the newest exchanges, newest first; rows that still wait are not in their sums."""
+        with self._lock:
+            found = self._read(lambda database: tables.running_totals(database, "session", "last", limit)) or []
+        return [SessionTotals(*row) for row in found]
 
     def close(self) -> None:
-        """Write what still waits, then let go of the file."""
+        """Write what still waits and the savings file, then let go of both. May be called twice."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._changed.set()
+        if self._keeper is not None:
+            self._keeper.join()
+            atexit.unregister(self.close)
         with self._lock:
-            self._retry_at = 0.0
+            self._open_at = self._write_at = 0.0
+            if self._waiting and (database := self._database()) is not None:
+                with suppress(sqlite3.Error):
+                    database.execute(f"PRAGMA busy_timeout = {int(1000 * CLOSING_SECONDS)}")
             self._write()
-            if self._waiting:
-                log.warning("%d rows could not be written to %s and are lost", len(self._waiting), self._path)
-            if self._savings is not None:
-                self._write_savings()
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-            self._retry_at = float("inf")
-
-    def _rows(self, sql: str, values: object) -> list[sqlite3.Row]:
+        self._write_savings()
         with self._lock:
-            database = self._database()
-            if database is None:
-                return []
-            try:
-                return database.execute(sql, values).fetchall()  # type: ignore[arg-type]
-            except sqlite3.Error as error:
-                self._failed(error)
-                return []
+            self._drop()
+            self._open_at = float("inf")
+            if self._waiting:
+                log.error("%d exchanges could not be written to %s and are lost", len(self._waiting), self._path)
+
+    def _keep(self) -> None:
+        """Write what waits and the savings file, in a thread of its own."""
+        while not self._closing.is_set():
+            self._changed.wait(RETRY_SECONDS if self._waiting or self._savings_due else None)
+            self._changed.clear()
+            if self._closing.is_set():
+                return
+            with self._lock:
+                self._write()
+            self._write_savings()
+            self._closing.wait(SAVINGS_SECONDS)
 
     def _write(self) -> None:
+        """Write what waits, if it is time to try."""
+        again = False
+        while self._waiting and time.monotonic() >= self._write_at:
+            database = self._database()
+            if database is None:
+                break
+            batch = list(islice(self._waiting, BATCH))
+            try:
+                tables.add(database, batch)
+            except sqlite3.Error as error:
+                if not self._failed(error) or again:
+                    self._write_at = time.monotonic() + RETRY_SECONDS
+                again = True
+                continue
+            for _ in batch:
+                self._waiting.popleft()
+            self._works()
+        while len(self._waiting) > WAITING:
+            self._waiting.popleft()
+            self._lost += 1
+
+    def _read[T](self, query: Callable[[sqlite3.Connection], T]) -> T | None:
+        """What the database says; None when it can't be read."""
         database = self._database()
-        if database is None or not self._waiting:
-            return
+        if database is None:
+            return None
         try:
-            database.execute("BEGIN IMMEDIATE")
-            for exchange in self._waiting:
-                if database.execute(_INSERT, _values(exchange)).rowcount:
-                    database.execute(_ADD, _share(exchange))
-            database.execute("COMMIT")
+            return query(database)
         except sqlite3.Error as error:
             self._failed(error)
-            return
-        self._waiting.clear()
-        if self._failing:
-            log.warning("%s can be written again", self._path)
-            self._failing = False
-
-    def _write_savings(self) -> None:
-        database = self._database()
-        if database is None or self._savings is None:
-            return
-        try:
-            write_savings(self._savings, database)
-        except (sqlite3.Error, OSError) as error:
-            if not self._failing:
-                log.warning("%s can't be written (%s); the ledger has its figures", self._savings, error)
+            return None
 
     def _database(self) -> sqlite3.Connection | None:
-        if self._connection is None and time.monotonic() >= self._retry_at:
+        """The open database; None when there is none and it is too early to try again."""
+        if self._connection is not None and _identity(self._path) != self._file:
+            log.warning("%s was taken away while it was in use: it is opened anew", self._path)
+            self._drop()
+        if self._connection is None and time.monotonic() >= self._open_at:
             try:
-                self._connection = connect(self._path, _SCHEMA, BUSY_SECONDS)
-                self._connection.row_factory = sqlite3.Row
-            except (sqlite3.Error, OSError) as error:
-                self._failed(error)
+                self._connection = tables.open_database(self._path)
+                self._file = _identity(self._path)
+            except (sqlite3.Error, OSError, HeadroomError) as error:
+                self._open_at = time.monotonic() + RETRY_SECONDS
+                self._say(error)
         return self._connection
 
-    def _failed(self, error: Exception) -> None:
-        """Say it once, keep the rows, try a fresh connection a little later."""
-        if not self._failing:
-            log.warning("%s can't be used (%s): rows wait in memory", self._path, error)
-        self._failing = True
-        self._retry_at = time.monotonic() + RETRY_SECONDS
+    def _failed(self, error: sqlite3.Error) -> bool:
+        """Come back to a clean state. True when a broken file was moved aside and it can be tried again at once."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if not is_corrupt(error):
+            self._say(error)
+            if self._connection is not None and self._connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+            if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+                self._drop()
+            return False
+        self._drop()
+        try:
+            with tables.lock_for(self._path):
+                same = _identity(self._path) == self._file  # or has another process done it?
+                cleared = not same or move_aside(self._path, error)
+        except OSError:
+            cleared = False
+        if not cleared:
+            self._say(error)
+        return cleared
+
+    def _drop(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            with suppress(sqlite3.Error):
+                self._connection.close()
             self._connection = None
-        if is_corrupt(error) and move_aside(self._path, error):
-            self._retry_at = 0.0
+
+    def _say(self, error: Exception) -> None:
+        if self._problem is None:
+            log.warning("%s can't be used (%s): exchanges are kept in memory until it can", self._path, error)
+        self._problem = str(error)
+
+    def _works(self) -> None:
+        if self._problem is not None:
+            log.warning("%s can be used again; %d exchanges were lost", self._path, self._lost)
+        self._problem, self._lost = None, 0
+
+    def _write_savings(self) -> None:
+        if self._savings is None or not self._savings_due:
+            return
+        self._savings_due = False
+        try:
+            written = write_savings(self._savings, self._content)
+        except (OSError, HeadroomError) as error:
+            self._savings_due = True
+            if not self._savings_failing:
+                log.warning("%s can't be written (%s); the ledger has its figures", self._savings, error)
+            self._savings_failing = True
+        else:
+            self._savings_due = self._savings_due or not written
+            self._savings_failing = False
+
+    def _content(self) -> Json | None:
+        with self._lock:
+            return self._read(savings)
 
 
-def _values(exchange: Exchange) -> list[object]:
-    usage = exchange.usage
-    return [
-        *(getattr(exchange, name) for name in _PLAIN),
-        json.dumps(dict(exchange.saved_by_strategy), sort_keys=True),
-        *(getattr(usage, name) if usage else None for name in _USAGE),
-    ]
-
-
-def _share(exchange: Exchange) -> tuple[object, ...]:
-    """What a row adds to the totals of its project."""
-    cost, cost_without = exchange.cost_usd, exchange.cost_without_usd
-    saving = cost_without - cost if cost is not None and cost_without is not None else 0.0
-    return (
-        exchange.project,
-        exchange.tokens_saved,
-        saving,
-        exchange.usage.total_input if exchange.usage else 0,
-        cost or 0.0,
-    )
-
-
-def _exchange(row: sqlite3.Row) -> Exchange:
-    known = row["input_tokens"] is not None
-    return Exchange(
-        **{name: row[name] for name in _PLAIN},
-        saved_by_strategy=json.loads(row["saved_by_strategy"]),
-        usage=Usage(*(row[name] for name in _USAGE)) if known else None,
-    )
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at a path."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
