@@ -38,7 +38,7 @@ class HeadroomAddon:
             self.exchanges = None
         self.settings = settings
         if self.exchanges is not None:
-            self.exchanges.settings = settings
+            self.exchanges.configure(settings)
 
     def running(self) -> None:
         self._ready()

@@ -50,7 +50,7 @@ class Exchanges:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.memory = SqliteMemory(settings.workspace / "state.db")
-        self.engine = Engine(self.memory)
+        self.engine = Engine(self.memory, settings.cache)
         self.ledger = Ledger(settings.workspace / "ledger.db", paths.savings_path())
         self.sockets = Sockets(self._rewrite, self._close, self._refused)
         self.betas = SessionBetaTracker(settings.beta_sessions)
@@ -65,6 +65,11 @@ class Exchanges:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._warm = self._pool.submit(count, "the vocabulary is loaded once, and no request pays for it")
         self._writer.submit(price_for, "anthropic", "claude-sonnet-4-5")
+
+    def configure(self, settings: Settings) -> None:
+        """Go on with other settings of the same workspace."""
+        self.settings = settings
+        self.engine.cache = settings.cache
 
     # --- the request -------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import cast
 from mitmproxy.options import Options
 
 from headroom import paths
+from headroom.cache import CacheSettings
 from headroom.engine import Mode
 from headroom.errors import ConfigurationError
 from headroom.models import overrides
@@ -15,6 +16,7 @@ from headroom.session.betas import sessions_kept
 from headroom.wire.targets import parse_hosts
 
 MODES = ("optimize", "audit", "off")
+LIVES = ("", "auto", "5m", "1h")
 
 OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
     (
@@ -46,6 +48,18 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "429. Empty: no limit.",
     ),
     (
+        "headroom_cache",
+        True,
+        "Switch the provider's prompt cache on for programs that leave it unused: breakpoints are set where they pay "
+        "in expectation, and never on a request that stands alone.",
+    ),
+    (
+        "headroom_cache_ttl",
+        "",
+        "How long what such a breakpoint caches lives: 5m, 1h, or auto (1h where the gaps between a program's requests "
+        "say that it pays). Empty: as the client says.",
+    ),
+    (
         "headroom_drop_billing_line",
         False,
         "For hosts given in headroom_hosts: take out the line x-anthropic-billing-header that Claude Code puts first "
@@ -66,6 +80,7 @@ class Settings:
     budget_usd: float | None
     drop_billing_line: bool
     beta_sessions: int
+    cache: CacheSettings
 
 
 def read_settings(options: Options) -> Settings:
@@ -77,6 +92,9 @@ def read_settings(options: Options) -> Settings:
     if milliseconds < 1:
         raise _wrong("headroom_time_budget", milliseconds, "milliseconds, at least 1")
     overrides()  # a wrong models.json is told now, and not when a bill is due
+    ttl = options.headroom_cache_ttl
+    if ttl not in LIVES:
+        raise _wrong("headroom_cache_ttl", ttl, "auto | 5m | 1h, or nothing")
     return Settings(
         cast(Mode, mode),
         paths.workspace_dir(options.headroom_workspace or None),
@@ -85,6 +103,7 @@ def read_settings(options: Options) -> Settings:
         _budget(options.headroom_budget),
         options.headroom_drop_billing_line,
         sessions_kept(),
+        CacheSettings(options.headroom_cache, ttl),
     )
 
 

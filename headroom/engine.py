@@ -102,7 +102,7 @@ class Engine:
     """Rewrites requests. One engine serves all sessions of a process; it may be called from several threads."""
 
     def __init__(self, memory: Memory, cache: CacheSettings = CACHE, conversations: int = CONVERSATIONS) -> None:
-        self._cache = cache
+        self.cache = cache
         self._prefixes = Prefixes()
         self._memory: dict[str, Memory] = {"optimize": memory, "audit": RamMemory()}
         self._conversations = {mode: Conversations(conversations) for mode in self._memory}
@@ -197,7 +197,7 @@ class Engine:
                 request.headers.get(beta_header(request.shape) or "", ""),
             )
             history = self._prefixes.open(rewrite.identity.session, layout, now)
-            settings = self._cache if enabled else replace(self._cache, enabled=False)
+            settings = self.cache if enabled else replace(self.cache, enabled=False)
             return replace(rewrite, plan=optimize(layout, facts, history, settings), history=history)
         except Exception as error:
             log.warning("no breakpoints are set: %s", without_message(error))
