@@ -16,8 +16,11 @@ nothing of this request cached. ``killers.find_break(history.before, layout)`` n
 Gemini caches by itself and takes no hint; its explicit caches are made by the library, not here.
 """
 
+from dataclasses import replace
+
 from headroom.cache import anthropic, openai
 from headroom.cache.economics import SECONDS
+from headroom.cache.order import position
 from headroom.cache.plan import CacheSettings, Plan, RequestFacts
 from headroom.session.prefix import PrefixHistory
 from headroom.wire.layout import Layout
@@ -31,6 +34,9 @@ def optimize(layout: Layout, facts: RequestFacts, history: PrefixHistory, settin
     match layout.shape:
         case "anthropic":
             plan = anthropic.plan(layout, facts, history, settings)
+            head, billed = history.family.billed
+            if head == history.head and _in_head(plan, layout):
+                plan = replace(plan, client_billed=billed)
         case "openai-chat" | "openai-responses":
             plan = openai.plan(layout, facts, settings)
         case _:
@@ -42,3 +48,11 @@ def optimize(layout: Layout, facts: RequestFacts, history: PrefixHistory, settin
 def settle(plan: Plan, history: PrefixHistory, usage: Usage, now: float) -> None:
     """Take in what the answer said it read and wrote."""
     history.answered(usage, plan.expected, now)
+    covered = usage.cache_read_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
+    if covered and not plan.kind and _in_head(plan, history.layout):
+        history.family.billed = history.head, covered
+
+
+def _in_head(plan: Plan, layout: Layout) -> bool:
+    """Whether the client set breakpoints, and only on tools and system prompt."""
+    return 0 < plan.client_reach <= position(layout, layout.list_start)

@@ -44,12 +44,14 @@ def without(plan: Plan, usage: Usage) -> Usage:
     """What the bill would have said of the same request without our breakpoints.
 
     The client's own reach as far as they reach: what they would have found is read, the rest of it written, and all
-    behind them is paid in full. Our estimates are brought to the provider's count.
+    behind them is paid in full. Our estimates are brought to the provider's count, by an earlier bill or by this one.
     """
     if plan.kind not in ("automatic", "breakpoint") or not plan.tokens:
         return usage
     total = usage.total_input
     factor = total / plan.tokens
+    if plan.client_billed and plan.client_reach:
+        factor = plan.client_billed / plan.client_reach
     read = min(usage.cache_read_tokens, round(plan.client_read * factor))
     written = usage.cache_write_tokens + usage.cache_write_1h_tokens
     write = min(max(round(plan.client_reach * factor) - read, 0), usage.cache_read_tokens + written - read)

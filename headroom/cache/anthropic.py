@@ -8,12 +8,12 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from headroom.cache.economics import SECONDS, expected_gain, longer_life_pays
+from headroom.cache.order import in_messages, length, position
 from headroom.cache.plan import CacheSettings, Kind, Life, Plan, RequestFacts
 from headroom.session.prefix import PrefixHistory
 from headroom.wire.layout import Cacheable, Layout
 from headroom.wire.spans import Patch, Span, elements, members, read_string, read_value
 
-BYTES_PER_TOKEN = 3.6
 LOOK_BACK = 20
 """Blocks that the provider looks back from a breakpoint for an entry, the block with the breakpoint counted."""
 SLOTS = 4
@@ -54,7 +54,7 @@ def plan(layout: Layout, facts: RequestFacts, history: PrefixHistory, settings: 
     why_not = _why_not(layout, facts, history, settings, view, len(marks))
     if why_not:
         return replace(own, reason=why_not)
-    if any(at >= view.tail_from for at, _ in marks):
+    if any(at >= view.tail_from and in_messages(layout, at) for at, _ in marks):
         return _bridge(own, view, marks)
     return _extend(own, layout, facts, history, settings, view, marks)
 
@@ -79,13 +79,14 @@ def _why_not(
 
 def _bridge(own: Plan, view: "_View", marks: list["_Mark"]) -> Plan:
     """The client marks the end: all that can be missing is a breakpoint within reach of the entry before."""
-    last = max(at for at, _ in marks)
+    last = max(at for at, _ in marks if in_messages(view.layout, at))
     end = max((i for i, block in enumerate(view.layout.cacheable) if block.span.start <= last), default=-1)
     between = view.between(end, [at for at, _ in marks])
     if between is None:
         return replace(own, reason="the client marks the end of the conversation")
     patch = _on_block(between, own.life or "5m")
-    found = max((view.position(at) for at, _ in marks if at < between.span.start), default=0)
+    before = view.position(between.span.start)
+    found = max((size for at, _ in marks if (size := view.position(at)) < before), default=0)
     return replace(own, patches=(patch,), kind="breakpoint", reason="more blocks than the look-back", client_read=found)
 
 
@@ -119,11 +120,11 @@ def _extend(
             between = view.between(end, [at for at, _ in marks])
             if between is not None:
                 patches.append(_on_block(between, life))
-    head = None if any(at < layout.list_start for at, _ in marks) else view.head_carrier()
-    if head is not None and len(patches) < free and history.ending == "first":
-        often = history.chance_of_head(SECONDS[life], facts.now)
-        size = view.head_tokens
-        if size >= minimum_tokens(layout.string("model") or facts.model) and expected_gain(0, size, often, life) > 0:
+    if history.ending == "first" and len(patches) < free and all(in_messages(layout, at) for at, _ in marks):
+        often, size = history.chance_of_head(SECONDS[life], facts.now), view.position(layout.list_start)
+        least = minimum_tokens(layout.string("model") or facts.model)
+        head = view.head_carrier() if size >= least and expected_gain(0, size, often, life) > 0 else None
+        if head is not None:
             if not patches:
                 reach, reason = size, f"{often:.0%} chance of another conversation in time"
             patches.append(_on_block(head, life))
@@ -151,9 +152,6 @@ class _View:
     """A request in the provider's prefix order: tools, system, messages. Sizes are estimated tokens."""
 
     layout: Layout
-    tools: Span
-    system: Span
-    end: int
     new_from: int
     """The byte where what the provider has not seen begins: the turn after the last answer."""
     tail_from: int
@@ -169,13 +167,9 @@ class _View:
         asked = new
         while asked and turns[asked - 1].answer:
             asked -= 1
-        nothing = Span(0, 0)
         end = turns[-1].span.end if turns else layout.list_start
         return cls(
             layout,
-            layout.fields.get("tools", nothing),
-            layout.fields.get("system", nothing),
-            end,
             turns[new].span.start if new < len(turns) else end,
             turns[asked - 1].span.start if asked else layout.list_start,
             bisect_left(layout.cacheable, asked, key=lambda block: block.turn),
@@ -184,24 +178,12 @@ class _View:
 
     def position(self, at: int) -> int:
         """Tokens before byte ``at`` of the body, in prefix order."""
-        tools, system = self.tools, self.system
-        if tools.start <= at < tools.end:
-            size = at - tools.start
-        elif system.start <= at < system.end:
-            size = tools.end - tools.start + at - system.start
-        else:
-            size = tools.end - tools.start + system.end - system.start + max(0, at - self.layout.list_start)
-        return int(size / BYTES_PER_TOKEN)
+        return position(self.layout, at)
 
     @property
     def tokens(self) -> int:
         """Tokens of the whole request."""
-        return self.position(self.end)
-
-    @property
-    def head_tokens(self) -> int:
-        """Tokens of tools and system prompt."""
-        return self.position(self.layout.list_start)
+        return length(self.layout)
 
     @property
     def last(self) -> Cacheable | None:
@@ -232,7 +214,8 @@ class _View:
     def head_carrier(self) -> Cacheable | None:
         """The last block of the system prompt that may carry a breakpoint, else the last tool."""
         text = self.layout.body
-        for span, kind in ((self.system, "text"), (self.tools, "tool_use")):
+        for name, kind in (("system", "text"), ("tools", "tool_use")):
+            span = self.layout.fields.get(name, Span(0, 0))
             raw = text[span.start : span.end].decode("latin-1")
             if raw[:1] != "[":
                 continue

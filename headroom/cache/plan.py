@@ -52,4 +52,6 @@ class Plan:
     reach: int = 0
     client_reach: int = 0
     client_read: int = 0
+    client_billed: int = 0
+    """What ``client_reach`` came to in the provider's own tokens, where an earlier bill told; 0: not known."""
     expected: bool = False

@@ -13,8 +13,9 @@ from hashlib import blake2b
 from math import inf
 from typing import Literal
 
+from headroom.session.sameness import continues, head_digest
+from headroom.session.sameness import head as head_fields
 from headroom.wire.layout import Layout
-from headroom.wire.spans import common_prefix
 from headroom.wire.usage import Usage
 
 Ending = Literal["first", "result", "text"]
@@ -66,6 +67,9 @@ class Family:
     unread: int = 0
     unread_at: float = -inf
     head: bytes = b""
+    """What stood before the messages in the last conversation that began."""
+    billed: tuple[bytes, int] = (b"", 0)
+    """How many tokens the client's own breakpoints cover, as billed, and of which head."""
     starts: deque[Sent] = field(default_factory=lambda: deque(maxlen=OTHERS))
 
     def add(self, ending: Ending, sent: Sent) -> None:
@@ -79,6 +83,8 @@ class PrefixHistory:
 
     family: Family
     layout: Layout
+    head: bytes
+    """Tells what stands before the messages."""
     ending: Ending
     lock: threading.RLock
     before: Layout | None = None
@@ -98,15 +104,15 @@ class PrefixHistory:
     retry: bool = False
     """Whether the request before was the same and never answered: then this one stands in its place."""
 
-    def advance(self, family: Family, layout: Layout, ending: Ending, now: float) -> None:
+    def advance(self, family: Family, layout: Layout, head: bytes, ending: Ending, now: float) -> None:
         """Take the next request of the conversation: all turns of the one before stand at its beginning."""
         self.retry = bool(self.own) and not self.own[-1].answered and layout.body == self.layout.body
         if not self.retry:
-            self.continued = _head(self.layout) == _head(layout)
+            self.continued = self.head == head
             if self.own:
                 self.own[-1].gap = now - self.last if self.continued else inf
             self.before = self.layout
-        self.family, self.layout, self.ending = family, layout, ending
+        self.family, self.layout, self.head, self.ending = family, layout, head, ending
 
     def next_began_otherwise(self) -> None:
         """The client went on with another beginning; unless this one is continued after all, nobody reads it."""
@@ -145,7 +151,7 @@ class PrefixHistory:
 
     def warm(self, now: float) -> bool:
         """Whether what the request before left in the cache should still be there for this one."""
-        return self.continued and self.life > 0 and now - self.last <= self.life
+        return self.continued and not self._nothing_cached() and now - self.last <= self.life
 
     def cold(self, now: float) -> bool:
         """Whether the provider has nothing of this request in its cache: it has surely expired, the last answer said
@@ -154,10 +160,13 @@ class PrefixHistory:
             return True
         if self.layout.shape != "anthropic":  # whose answers don't tell what was written
             return now - self.last > AUTOMATIC_LIFE
+        return self._nothing_cached() or now - self.last > SURE * self.life
+
+    def _nothing_cached(self) -> bool:
         said = self.usage
-        if said and not (said.cache_read_tokens or said.cache_write_tokens or said.cache_write_1h_tokens):
-            return True
-        return now - self.last > SURE * self.life
+        return said is not None and not (
+            said.cache_read_tokens or said.cache_write_tokens or said.cache_write_1h_tokens
+        )
 
     def blocked(self, now: float) -> bool:
         """Whether this program's caches were written and not read, again and again."""
@@ -196,6 +205,7 @@ class Prefixes:
         self._limit, self._bytes = conversations, held_bytes
         self._histories: OrderedDict[int, PrefixHistory] = OrderedDict()
         self._families: OrderedDict[bytes, Family] = OrderedDict()
+        self._known_heads: dict[bytes, bytes] = {}
         self._by_key: dict[bytes, list[int]] = {}
         self._next = 0
         self._lock = threading.RLock()
@@ -203,13 +213,14 @@ class Prefixes:
     def open(self, session: str, layout: Layout, now: float) -> PrefixHistory:
         """The history of the conversation that ``layout`` continues, or a new one. To be called once a request."""
         by_start, by_session = _start(layout), _digest(layout.shape, session)
+        head, ending = head_digest(layout), ending_of(layout)
         with self._lock:
-            family, ending = self._family(layout), ending_of(layout)
+            family = self._family(layout, head)
             number = self._find(by_start, layout)
             if number is None:
                 changed = self._latest(by_start, len(layout.turns))
                 before = changed or self._latest(by_session)
-                history = PrefixHistory(family, layout, ending, self._lock, before.layout if before else None)
+                history = PrefixHistory(family, layout, head, ending, self._lock, before.layout if before else None)
                 if changed is not None:
                     changed.next_began_otherwise()
                     history.own.extend(changed.own)
@@ -221,9 +232,9 @@ class Prefixes:
                     self._by_key.setdefault(key, []).insert(0, number)
             else:
                 history = self._histories[number]
-                history.advance(family, layout, ending, now)
-            if ending == "first" and not history.continued:
-                self._begins(family, _head(layout), now)
+                history.advance(family, layout, head, ending, now)
+            if ending == "first" and not history.continued and not history.retry:
+                self._begins(family, head, now)
             self._histories[number] = history
             self._histories.move_to_end(number)
             self._shrink()
@@ -243,8 +254,13 @@ class Prefixes:
                 return history if len(history.layout.turns) <= most_turns else None
         return None
 
-    def _family(self, layout: Layout) -> Family:
-        key = _family_key(layout)
+    def _family(self, layout: Layout, head: bytes) -> Family:
+        named = _digest(layout.shape, layout.string("model") or "", head.hex())
+        key = self._known_heads.get(named)
+        if key is None:
+            if len(self._known_heads) >= FAMILIES:
+                self._known_heads.clear()
+            key = self._known_heads[named] = _family_key(layout)
         family = self._families.setdefault(key, Family())
         self._families.move_to_end(key)
         if len(self._families) > FAMILIES:
@@ -273,25 +289,6 @@ class Prefixes:
             self._by_key = {key: some for key, some in alive if some}
 
 
-def continues(before: Layout, after: Layout) -> bool:
-    """Whether all turns of ``before`` stand at the beginning of ``after``, wherever breakpoints are set."""
-    if not before.turns or len(after.turns) < len(before.turns):
-        return False
-    same = common_prefix(before.body, before.list_start, after.body, after.list_start)
-    if before.turns[-1].span.end - before.list_start <= same:
-        return True
-    if len(after.blocks) < len(before.blocks):
-        return False
-    for old, new in zip(before.blocks, after.blocks, strict=False):
-        if old.span.end - before.list_start <= same and old.span.end - old.span.start == new.span.end - new.span.start:
-            continue
-        if old.kind != new.kind or old.turn != new.turn:
-            return False
-        if before.body[old.span.start : old.span.end] != after.body[new.span.start : new.span.end]:
-            return False
-    return True
-
-
 def ending_of(layout: Layout) -> Ending:
     """How a request ends."""
     if not any(turn.answer for turn in layout.turns[: layout.first_new_turn]):
@@ -311,26 +308,11 @@ def _within(sent: Sent, life: float, now: float) -> bool | None:
     return sent.gap <= life
 
 
-_HEAD = ("tools", "system", "instructions", "systemInstruction", "system_instruction")
-
-
-def _head(layout: Layout) -> bytes:
-    """What tells the part before the messages from another."""
-    digest = blake2b(digest_size=16)
-    for name in _HEAD:
-        span = layout.fields.get(name)
-        if span is not None:
-            digest.update(layout.body[span.start : span.end] + b"\0")
-    return digest.digest()
-
-
 def _family_key(layout: Layout) -> bytes:
     digest = blake2b(layout.shape.encode() + b"\0" + (layout.string("model") or "").encode(), digest_size=16)
-    for name in _HEAD:
-        span = layout.fields.get(name)
-        if span is not None:
-            end = span.end if name == "tools" else min(span.end, span.start + 200)
-            digest.update(_digits.sub(b"0", layout.body[span.start : end]) + b"\0")
+    for name, span in head_fields(layout):
+        end = span.end if name == "tools" else min(span.end, span.start + 200)
+        digest.update(_digits.sub(b"0", layout.body[span.start : end]) + b"\0")
     return digest.digest()
 
 
