@@ -18,7 +18,6 @@ def installed() -> Path:
     if npm is None:
         pytest.skip("npm is not installed: the real clients (Claude Code, Codex, Gemini CLI) come from its registry")
     CACHE.mkdir(parents=True, exist_ok=True)
-    (CACHE.parent / ".gitignore").write_text("*\n")
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = (PINNED / "package-lock.json").read_bytes()
