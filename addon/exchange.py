@@ -15,7 +15,7 @@ from mitmproxy import ctx, http
 from mitmproxy.addons.clientplayback import ReplayHandler
 
 from addon.rows import Exchange, describe, error_body, one_line, summary, to_row
-from addon.settings import MODES, Settings
+from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
 from headroom import paths
@@ -52,7 +52,7 @@ class Exchanges:
         self.memory = SqliteMemory(settings.workspace / "state.db")
         self.engine = Engine(self.memory, settings.cache)
         self.ledger = Ledger(settings.workspace / "ledger.db", paths.savings_path())
-        self.sockets = Sockets(self._rewrite, self._close, self._refused)
+        self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
         self.betas = SessionBetaTracker(settings.beta_sessions)
         self._open: dict[str, Exchange] = {}
         self._upgrades: dict[str, Socket] = {}
@@ -101,6 +101,7 @@ class Exchanges:
             return
         try:
             is_sticky()
+            asked = parse_profiles("x-headroom-tool-profiles", wishes.get("x-headroom-tool-profiles", ""))
         except ConfigurationError as error:
             self._refuse(flow, exchange, 400, error.message)
             return
@@ -125,7 +126,8 @@ class Exchanges:
         if untouched:
             exchange.reason = untouched
             return
-        await self._rewrite(exchange, self._raw(aim, request, headers, body))
+        raw = self._raw(aim, request, headers, body)
+        await self._rewrite(exchange, replace(raw, tool_profiles={**raw.tool_profiles, **asked}))
         if exchange.rewrite is not None:
             self._apply(flow, exchange, exchange.rewrite, body, headers)
 
@@ -141,6 +143,7 @@ class Exchanges:
             host,
             aim.kind == "count_tokens",
             self.settings.drop_billing_line and aim.provider == host,
+            self.settings.tool_profiles,
         )
 
     async def _rewrite(self, exchange: Exchange, raw: RawRequest) -> None:

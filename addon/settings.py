@@ -13,6 +13,7 @@ from headroom.engine import Mode
 from headroom.errors import ConfigurationError
 from headroom.models import overrides
 from headroom.session.betas import sessions_kept
+from headroom.transforms.profiles import Profile
 from headroom.wire.targets import parse_hosts
 
 MODES = ("optimize", "audit", "off")
@@ -35,6 +36,12 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "",
         "Further hosts that speak a provider's API, as host=shape,host=shape; a shape is anthropic, openai, "
         "openai-chat, openai-responses or gemini.",
+    ),
+    (
+        "headroom_tool_profiles",
+        "",
+        "How far the output of tools may be rewritten, as name=profile,name=profile; a name may have *, a profile is "
+        "skip, lossless or normal.",
     ),
     (
         "headroom_time_budget",
@@ -81,6 +88,7 @@ class Settings:
     drop_billing_line: bool
     beta_sessions: int
     cache: CacheSettings
+    tool_profiles: Mapping[str, str]
 
 
 def read_settings(options: Options) -> Settings:
@@ -104,7 +112,19 @@ def read_settings(options: Options) -> Settings:
         options.headroom_drop_billing_line,
         sessions_kept(),
         CacheSettings(options.headroom_cache, ttl),
+        parse_profiles("headroom_tool_profiles", options.headroom_tool_profiles),
     )
+
+
+def parse_profiles(setting: str, spec: str) -> dict[str, str]:
+    """``Bash=skip,mcp__*=lossless`` as a mapping. Raises ConfigurationError that names ``setting``."""
+    profiles: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in spec.split(","))):
+        name, _, value = (part.strip() for part in entry.partition("="))
+        if not name or value.lower() not in tuple(Profile):
+            raise _wrong(setting, entry, f"name=profile with a profile of {' | '.join(Profile)}")
+        profiles[name] = value.lower()
+    return profiles
 
 
 def _budget(value: str) -> float | None:

@@ -1,7 +1,7 @@
 """Codex's WebSocket: each ``response.create`` that the client sends is a request, the events after it its answer."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from mitmproxy import ctx, http, websocket
@@ -35,11 +35,12 @@ class Sockets:
 
     def __init__(
         self,
+        raw: Callable[[Target, http.Request, Mapping[str, str], bytes], RawRequest],
         rewrite: Callable[[Exchange, RawRequest], Awaitable[None]],
         close: Callable[[Exchange], None],
         refused: Callable[[Exchange, str], None],
     ) -> None:
-        self._rewrite, self._close, self._refused = rewrite, close, refused
+        self._raw, self._rewrite, self._close, self._refused = raw, rewrite, close, refused
         self._open: dict[str, Socket] = {}
 
     def start(self, flow: http.HTTPFlow, socket: Socket) -> None:
@@ -65,9 +66,7 @@ class Sockets:
         exchange.reader = UsageReader(socket.target.shape)
         exchange.status, socket.answered = 101, False
         exchange.bytes_before = exchange.bytes_after = len(body)
-        await self._rewrite(
-            exchange, RawRequest(socket.target.provider, socket.target.shape, flow.request.path, socket.headers, body)
-        )
+        await self._rewrite(exchange, self._raw(socket.target, flow.request, socket.headers, body))
         rewrite = exchange.rewrite
         if rewrite is not None and rewrite.body != body:
             exchange.original, exchange.outcome = body, "rewritten"

@@ -20,6 +20,7 @@ from headroom.sizes import Sizes, estimate, messages_tokens, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
 from headroom.transforms.pipeline import LEAST_TOKENS, shorten
+from headroom.transforms.profiles import Profile, profile
 from headroom.transforms.repeats import LineIndex
 from headroom.wire.anthropic import billing_line
 from headroom.wire.facts import first_user_text, system_text, user_id
@@ -41,6 +42,7 @@ class RawRequest:
 
     ``model`` is needed where the path names it and not the body. ``counts`` asks how many tokens a request has, and
     is none itself. ``drop_billing_line``: for providers that count Claude Code's statement to its maker as content.
+    ``tool_profiles`` says for tools, by name or pattern, how far their output may be rewritten.
     """
 
     provider: str
@@ -52,6 +54,7 @@ class RawRequest:
     host: str = ""
     counts: bool = False
     drop_billing_line: bool = False
+    tool_profiles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ class Engine:
             if not conversation.continues_in(layout):
                 conversation = Conversation(layout)
             try:
-                self._advance(conversation, layout, memory, until, verdict or threading.Lock())
+                self._advance(conversation, layout, request.tool_profiles, memory, until, verdict or threading.Lock())
             except BaseException:
                 conversations.drop(conversation)
                 raise
@@ -213,7 +216,13 @@ class Engine:
         self._memory["optimize"].leave_alone(session, reason)
 
     def _advance(
-        self, conversation: Conversation, layout: Layout, memory: Memory, until: float, verdict: threading.Lock
+        self,
+        conversation: Conversation,
+        layout: Layout,
+        profiles: Mapping[str, str],
+        memory: Memory,
+        until: float,
+        verdict: threading.Lock,
     ) -> None:
         """Decide the blocks that the conversation does not have yet."""
         start = len(conversation.standings)
@@ -233,7 +242,10 @@ class Engine:
             if standing is None and text is not None:
                 lost = key in known  # decided before, but what it refers to no longer stands here
                 if (block.turn >= new_from or lost) and time.monotonic() < until:
-                    standing = self._decide(conversation, layout, block, key, text, empty)
+                    if profile(layout.tool(block), profiles) is Profile.SKIP:
+                        standing = Standing(key, estimate(text), None, "skipped by the tool's profile")
+                    else:
+                        standing = self._decide(conversation, layout, block, key, text, empty)
                     if standing.decision is not None:
                         decided.append(standing.decision)
                 else:

@@ -332,3 +332,11 @@ def test_the_other_shapes_are_rewritten_the_same_way(shape: str):
     for i, expected in zip(range(0, 7, 2), plain, strict=True):
         sent = engine.rewrite(RawRequest("p", shape, "/", {}, convert(read_twice()[: i + 1])))
         assert [b.replacement for b in sent.blocks] == [b.replacement for b in expected.blocks]
+
+
+def test_a_tool_that_the_user_skips_stays_as_it_is():
+    raw = RawRequest(
+        "anthropic", "anthropic", "/v1/messages", {}, body(read_twice()[:3]), tool_profiles={"read": "skip"}
+    )
+    sent = Engine(RamMemory()).rewrite(raw)
+    assert sent.body is raw.body and [block.reason for block in sent.blocks] == ["skipped by the tool's profile"]

@@ -1,6 +1,8 @@
 """Gemini generateContent and streamGenerateContent, at Google AI and Vertex AI:
 https://ai.google.dev/api/generate-content"""
 
+from hashlib import blake2b
+
 from headroom.wire.layout import Block, Call, Layout, Turn
 from headroom.wire.spans import Span, elements, members, read_string, skip_value, walk_array, walk_object
 
@@ -40,8 +42,7 @@ def _call(layout: Layout, text: str, span: Span, index: int, number: int) -> Non
         return
     found, _ = members(text, span.start)
     if "args" in found:
-        # a call without an id is known by its place: the answer to the n-th call is the n-th result after it
-        call = read_string(layout.body, found.get("id")) or f"{index}.{number}"
+        call = read_string(layout.body, found.get("id")) or _place(layout, index, number)
         layout.calls[call] = Call(read_string(layout.body, found.get("name")) or "", found["args"])
         layout.blocks.append(Block(found["args"], "call", index, call))
 
@@ -53,11 +54,19 @@ def _result(layout: Layout, text: str, span: Span, index: int, number: int) -> N
     response = found.get("response")
     if response is None:
         return
-    call = read_string(layout.body, found.get("id")) or f"{index - 1}.{number}"
+    call = read_string(layout.body, found.get("id")) or _place(layout, index - 1, number)
     strings: list[Span] = []
     _strings(text, response.start, strings)
     for part, string in enumerate(strings):
         layout.blocks.append(Block(string, "result", index, call, part))
+
+
+def _place(layout: Layout, index: int, number: int) -> str:
+    """What stands for the id of a call without one: its place in a conversation that begins so. The answer to the
+    n-th call of a turn is the n-th result in the turn after it."""
+    begins = layout.turns[0].span
+    digest = blake2b(layout.body[begins.start : begins.end], digest_size=8).hexdigest()
+    return f"{digest}.{index}.{number}"
 
 
 def _strings(text: str, start: int, found: list[Span]) -> int:
