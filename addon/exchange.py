@@ -319,10 +319,14 @@ class Exchanges:
         self._writer.submit(self._write, exchange)
 
     def _write(self, exchange: Exchange) -> None:
-        usage = exchange.reader.usage if exchange.reader else None
-        if exchange.rewrite is not None and usage is not None:
-            self.engine.settle(exchange.rewrite, usage)
-        row = to_row(exchange)
+        try:
+            usage = exchange.reader.usage if exchange.reader else None
+            if exchange.rewrite is not None and usage is not None:
+                self.engine.settle(exchange.rewrite, usage)
+            row = to_row(exchange)
+        except Exception as error:
+            log.warning("the costs of an exchange could not be told", exc_info=error)
+            row = to_row(replace(exchange, reader=None))
         log.info("%s", one_line(row))
         self.ledger.record(row)
 
