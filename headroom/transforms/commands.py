@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-MAX_COMMAND = 20_000
-"""Characters of a command line that are read."""
+MAX_COMMAND = 4_000
+"""Characters of a command line that are read, without here-documents."""
 
 ECHO = "echo"
 """Kind of commands that print a line or two of their own choice."""
@@ -52,7 +52,7 @@ def pipelines(command: str) -> list[list[Words]]:
     found: list[list[Words]] = []
     pipeline: list[Words] = [[]]
     to_file = False
-    for match in _WORD.finditer(_without_heredocs(command[:MAX_COMMAND]) + "\n"):
+    for match in _WORD.finditer(_without_heredocs(command)[:MAX_COMMAND] + "\n"):
         kind = match.lastgroup
         if kind == "end":
             if any(pipeline) and not to_file:
@@ -191,10 +191,12 @@ def _sed(options: Words) -> str | None:
     return None if any(word.startswith(("-i", "--in-place")) for word in options) else "file"
 
 
-def _git(options: Words) -> str:
+def _git(options: Words) -> str | None:
     while options[:1] in (["-C"], ["-c"]):
         options = options[2:]
     verb = next((word for word in options if not word.startswith("-")), "")
+    if verb in ("add", "apply", "config", "init", "mv"):
+        return None
     if verb in ("show", "cat-file"):
         return "file" if any(":" in word for word in options[1:]) else "diff"
     kinds_of_verbs = {
@@ -214,17 +216,20 @@ def _python(options: Words) -> str:
 
 
 def _script(options: Words) -> str:
-    """npm, cargo, go and others that do what their first words say."""
-    verbs = " ".join(word for word in options[:4] if not word.startswith("-"))
-    for kind, pattern in (
-        ("test", r"\b(?:test|t|nextest|jest|vitest|spec)\b"),
-        ("lint", r"\b(?:lint|clippy|vet|eslint|type-?check|tsc|credo|dialyzer|format)\b"),
-        ("install", r"\b(?:install|i|ci|add|update|upgrade|get|download|deps)\b|deps\.get"),
-        ("build", r"\b(?:build|compile|check|buildx|bundle|package|up|pull|push|run)\b"),
-    ):
-        if re.search(pattern, verbs):
-            return kind
-    return "log" if "logs" in options else "shell"
+    """npm, cargo, go and others that do what their first word says, or the one after ``run``."""
+    words = [word for word in options if not word.startswith("-")]
+    verb = words[1] if len(words) > 1 and words[0] in _RUN else words[0] if words else ""
+    return next((kind for kind, pattern in _VERBS.items() if pattern.match(verb)), "shell")
+
+
+_RUN = _words("run run-script exec compose task x dlx")
+_VERBS = {
+    "test": re.compile(r"(?:t|nextest|jest|vitest|.*\btests?\b.*)\Z"),
+    "lint": re.compile(r".*\b(?:lint|clippy|vet|eslint|type-?check|tsc|credo|dialyzer|fmt|format)\b"),
+    "install": re.compile(r"(?:install|i|ci|add|update|upgrade|get|deps\.get|pull|push)\Z"),
+    "build": re.compile(r"(?:.*\bbuild\b.*|compile|check|buildx|package|up)\Z"),
+    "log": re.compile(r"logs\Z"),
+}
 
 
 _SPECIAL: Mapping[str, Callable[[Words], str | None]] = {

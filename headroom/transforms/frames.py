@@ -13,6 +13,9 @@ FRAMES = frozenset({
 })  # fmt: skip
 """Tags of mini-swe-agent's observations and of Claude Code's TaskOutput and BashOutput."""
 
+_CALLS = frozenset({"returncode", "exit_code", "retrieval_status"})
+"""One of these stands at the beginning: a file that happens to begin with one of the others stays as it is."""
+
 _ELEMENT = re.compile(r"<([a-z_]+)>([^<>\n]*)</\1>(\n+)")
 _UNCLOSED = re.compile(r"<([a-z_]+)>[^<>\n]+\n")
 _END = re.compile(r"</([a-z_]+)>\Z")
@@ -24,11 +27,13 @@ def compress(text: str, context: Context) -> Compressed | None:
         return None
     head: list[str] = []
     at = 0
+    is_call = False
     while (element := _ELEMENT.match(text, at)) and element[1] in FRAMES and element[2]:
         head.append(f"<{element[1]}>{element[2]}{element[3]}")
         at = element.end()
+        is_call = is_call or element[1] in _CALLS
     unclosed = _UNCLOSED.match(text, at)
-    if unclosed and unclosed[1] in FRAMES:
+    if not is_call or (unclosed and unclosed[1] in FRAMES):
         return None
     rest = text[at:]
     end = _END.search(rest, max(0, len(rest) - 40))

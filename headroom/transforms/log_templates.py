@@ -28,7 +28,7 @@ TIME = re.compile(
 )
 """How a log's line begins: with a date and time, a time, or seconds since 1970."""
 
-_DIFFERS = re.compile(r"\"[^\"]*\"|'[^']*'|\b[0-9a-fA-F-]{8,}\b|\d[\w.:,/-]*")
+_DIFFERS = re.compile(r"\"[^\"]*\"|'[^']*'|\d[\w.:,/-]*|\b(?=[a-fA-F-]*\d)[0-9a-fA-F-]{8,}\b")
 
 
 def compress(text: str, context: Context) -> Compressed | None:

@@ -15,6 +15,7 @@ NAMED_ONE = '[again: the line above that begins with "{}", block {}]'
 NAMED_AGAIN = "[again: block {}]"
 
 SHARED = '[the {} lines below begin with "{}"]'
+SHARED_AROUND = '[the {} lines below begin with "{}" and, after one word, go on with "{}"]'
 
 QUOTED = 40
 """Characters of a line that tell it from the others."""
@@ -96,16 +97,67 @@ def _share(lines: list[str], count: Callable[[str], int]) -> list[str]:
     i = 0
     while i < len(lines):
         prefix, length = _prefix(lines, i)
+        run = lines[i : i + length]
         if length > 2:
-            phrase = SHARED.format(length, prefix)
-            if count(prefix) * length - count(phrase) >= MIN_GAIN:
-                out.append(phrase)
-                out += [line[len(prefix) :] for line in lines[i : i + length]]
-                i += length
-                continue
-        out += lines[i : i + length]
+            rests = [line[len(prefix) :] for line in run]
+            whole, gain = _said_once(run, rests, prefix, "", count)
+            parts, gain_of_parts = _in_parts(run, rests, prefix, count)
+            run = parts if gain_of_parts > gain else whole
+        out += run
         i += length
     return out
+
+
+def _said_once(
+    lines: list[str], rests: list[str], prefix: str, after: str, count: Callable[[str], int]
+) -> tuple[list[str], int]:
+    """The lines with what they share above them, and the tokens saved; the lines themselves where that are too few."""
+    phrase = SHARED_AROUND.format(len(lines), prefix, after) if after else SHARED.format(len(lines), prefix)
+    gain = count(prefix + after) * len(lines) - count(phrase)
+    if len(lines) < 3 or gain < MIN_GAIN:
+        return lines, 0
+    return [phrase, *([rest.replace(after, " ", 1) for rest in rests] if after else rests)], gain
+
+
+def _in_parts(lines: list[str], rests: list[str], prefix: str, count: Callable[[str], int]) -> tuple[list[str], int]:
+    """The same, for each part of the lines that also goes on alike after the first word."""
+    out: list[str] = []
+    gain = start = i = 0
+    while i <= len(lines):
+        after, length = _after_a_word(rests, i) if i < len(lines) else ("", 3)
+        if length > 2:  # what lies between two parts first
+            for since, until, shared in ((start, i, ""), (i, i + length, after)):
+                said, saved = _said_once(lines[since:until], rests[since:until], prefix, shared, count)
+                out += said
+                gain += saved
+            start = i + length
+        i += length
+    return out, gain
+
+
+def _after_a_word(rests: list[str], start: int) -> tuple[str, int]:
+    """What lines from ``start`` on go on with after one word, from the blank on, and how many do."""
+    common = _to_blank(rests[start])
+    end = start + 1
+    while common and end < len(rests):
+        word, blank, rest = rests[end].partition(" ")
+        if not word or not f" {rest}".startswith(common):
+            shorter = _common(common, blank + rest) if word else ""
+            shorter = shorter[: shorter.rfind(" ") + 1]
+            run = end - start
+            if len(shorter) < MIN_SHARED or (run > 1 and len(shorter) * (run + 1) < len(common) * run):
+                break
+            common = shorter
+        end += 1
+    return common, end - start
+
+
+def _to_blank(rest: str) -> str:
+    """The text after the first word, up to its last blank."""
+    word, blank, rest = rest.partition(" ")
+    common = (blank + rest)[:MAX_SHARED]
+    common = common[: common.rfind(" ") + 1]
+    return common if word and len(common) >= MIN_SHARED else ""
 
 
 def _prefix(lines: list[str], start: int) -> tuple[str, int]:

@@ -87,13 +87,13 @@ _JSON = re.compile(r'\s*(?:\{\s*(?:"|\})|\[\s*(?:[\[{"\]]|-?\d+(?:\.\d+)?\s*[,\]
 _XML = re.compile(r"\s*<(?:\?xml\s|[A-Za-z_][\w:.-]*(?:\s+[\w:.-]+=\"[^\"]*\")*\s*>\s*<)")
 _DIFF = re.compile(r"^(?:diff --(?:git|cc) |Index: \S|commit [0-9a-f]{40}\b|--- \S.*\n\+\+\+ \S)", re.M)
 _TREE = re.compile(r"[\s\xa0]*(?:[│├└]|\|--|`--|\|   )")
-_HIT = re.compile(r"(?:[A-Za-z]:\\)?[^\s:]*[A-Za-z_][^\s:]*[:-]\d+[:-]|--\Z")
+_HIT = re.compile(r"(?:[A-Za-z]:\\)?(?=[^\s:A-Za-z_]*+[A-Za-z_])[^\s:]{1,300}?[:-]\d+[:-]|--\Z")
 _PATH = re.compile(r"(?:[A-Za-z]:\\|~?/|\./|\.\./)?[\w@.+-]+(?:[/\\][\w@.+ ()\[\]-]*)+\Z")
 _PATHS_FOUND = re.compile(r"(?:Found \d+ files?|No files found)")
 _TEST = re.compile(
     r"^(?:=+ test session starts =+|running \d+ tests?$|test result: |Ran \d+ tests? in |Tests: +\d|Test Suites: "
-    r"|--- (?:PASS|FAIL): |(?:ok|FAIL)\s+\S+\s+[\d.]+s|# tests \d|=+ .*\b\d+ (?:passed|failed)\b.* =+"
-    r"|\d+ tests?, \d+ failures?|Finished in [\d.]+ seconds|\s*Test Files  |\d+ passing \()",
+    r"|--- (?:PASS|FAIL): |(?:ok|FAIL)[ \t]+\S+[ \t]+[\d.]+s|# tests \d|=+ .*\b\d+ (?:passed|failed)\b.* =+"
+    r"|\d+ tests?, \d+ failures?|Finished in [\d.]+ seconds|[ \t]*Test Files  |\d+ passing \()",
     re.M,
 )
 _CODE = re.compile(
@@ -118,7 +118,7 @@ def _is_csv(seen: Seen) -> bool:
 
 
 def _is_yaml(seen: Seen) -> bool:
-    return _YAML_START.match(seen.start) is not None and seen.share(_YAML) > 0.8
+    return "shell" not in seen.printed and _YAML_START.match(seen.start) is not None and seen.share(_YAML) > 0.8
 
 
 def _is_paths(seen: Seen) -> bool:
@@ -167,16 +167,16 @@ KINDS: tuple[Kind, ...] = (
     Kind("json", lambda seen: seen.is_open and _JSON.match(seen.start) is not None, _DATA),
     Kind("xml", lambda seen: seen.is_open and _XML.match(seen.start) is not None, _DATA),
     Kind("diff", lambda seen: seen.is_open and _DIFF.match(seen.start) is not None, (diff.compress, frames.compress)),
-    Kind("rows", lambda seen: seen.is_open and seen.share(listing.ROW) > 0.6, (listing.rows, frames.compress)),
-    Kind("tree", lambda seen: seen.is_open and seen.share(_TREE) > 0.6, (listing.drawing, frames.compress)),
-    Kind("test", lambda seen: seen.is_open and _is_test(seen), _OUTPUT),
-    Kind("file", lambda seen: seen.is_open and seen.share(_NUMBERED) > 0.9, (frames.compress,)),
-    Kind("search", lambda seen: seen.is_open and seen.share(_HIT) > 0.6, (search.compress, frames.compress)),
     Kind(
         "log",
         lambda seen: seen.is_open and seen.share(log_templates.TIME) > 0.5,
         (terminal.compress, log_templates.compress, logs.compress, frames.compress),
     ),
+    Kind("rows", lambda seen: seen.is_open and seen.share(listing.ROW) > 0.6, (listing.rows, frames.compress)),
+    Kind("tree", lambda seen: seen.is_open and seen.share(_TREE) > 0.6, (listing.drawing, frames.compress)),
+    Kind("test", lambda seen: seen.is_open and _is_test(seen), _OUTPUT),
+    Kind("file", lambda seen: seen.is_open and seen.share(_NUMBERED) > 0.9, (frames.compress,)),
+    Kind("search", lambda seen: seen.is_open and seen.share(_HIT) > 0.6, (search.compress, frames.compress)),
     Kind(
         "paths", lambda seen: seen.is_open and len(seen.lines) > 2 and _is_paths(seen), (listing.paths, frames.compress)
     ),
@@ -190,10 +190,10 @@ KINDS: tuple[Kind, ...] = (
     # Output of commands that nobody knows, or of several.
     Kind(
         "mixed",
-        lambda seen: bool({"diff", "search", "names", "rows", "paths", "tree"}.intersection(seen.printed)),
+        lambda seen: bool({"diff", "search"}.intersection(seen.printed)),
         (listing.rows, diff.compress, search.compress, frames.compress),
     ),
-    Kind("output", lambda seen: seen.tool in SHELL_TOOLS, _OUTPUT),
+    Kind("output", lambda seen: seen.tool in SHELL_TOOLS, (listing.rows, *_OUTPUT)),
 )
 """In the order in which they are tried."""
 

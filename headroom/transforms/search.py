@@ -19,8 +19,9 @@ LEFT_OUT = "[{} more hits, in lines {}]"
 """Stands for hits that were left out."""
 
 _WINDOWS = r"(?:[A-Za-z]:\\)?"
-_NUMBERED = re.compile(rf"({_WINDOWS}[^\s:]*[A-Za-z_][^\s:]*):(?=\d+:)")
-_PLAIN = re.compile(rf"({_WINDOWS}(?=[^\s:]*[A-Za-z_])[^\s:]*[./][^\s:]*):(?!//)")
+_LETTER = r"(?=[^\s:A-Za-z_]*+[A-Za-z_])"
+_NUMBERED = re.compile(rf"({_WINDOWS}{_LETTER}[^\s:]++):(?=\d+:)")
+_PLAIN = re.compile(rf"({_WINDOWS}{_LETTER}(?=[^\s:./]*+[./])[^\s:]++):(?!//)")
 _HEADING = re.compile(r"\S+:\Z")
 _NUMBER_DASH = re.compile(r"-(?=\d+-)")
 _DASH = re.compile(r"-")
@@ -62,7 +63,7 @@ def compress(text: str, context: Context) -> Compressed | None:
             if any(map(_HEADING.match, literal)):
                 return None
             out += literal
-        elif "" in rests:
+        elif "" in rests or any(hit.sign and rest == _CHUNK_END for hit, rest in zip(run, rests, strict=True)):
             return None
         else:
             if room and len(rests) > room:
@@ -90,7 +91,7 @@ def _hits(lines: list[str], numbered: bool) -> list[_Hit]:
         else:
             hits.append(_around(line, known, dash))
     for i in range(1, len(hits) - 1):
-        if hits[i].rest == _CHUNK_END and hits[i - 1].path == hits[i + 1].path:
+        if not hits[i].path and hits[i].rest == _CHUNK_END and hits[i - 1].path == hits[i + 1].path:
             hits[i] = _Hit(hits[i - 1].path, "", _CHUNK_END)
     return hits
 

@@ -36,13 +36,14 @@ def compress(text: str, context: Context) -> Compressed | None:
     Not for file contents: an edit may quote the blanks at a line's end.
     """
     lines = text.split("\n")
-    if _SPECIAL.search(text):
+    is_special = _SPECIAL.search(text) is not None
+    if is_special:
         lines = _NOT_SHOWN.sub("", text.replace("\r\n", "\n")).split("\n")
         lines = [shown for line in lines for shown in (_returned(line) if "\r" in line else (line,))]
         if any(map(_SPECIAL.search, lines)):
             with suppress(_TangledError):
                 lines = _Screen(PATIENCE * len(text) + 65_536).play(lines)
-    if " \n" in text or "\t\n" in text or len(lines) > 1 or text[-1:] in (" ", "\t"):
+    if is_special or " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
         lines = [line.rstrip(" \t") for line in lines]
     out = "\n".join(_say_once(lines))
     return Compressed(out, "terminal") if len(out) < len(text) else None
@@ -146,6 +147,7 @@ class _Screen:
             self._column = 0
 
     def _erase(self, cells: list[str], move: str, which: str) -> None:
+        self._returned = True
         if which in ("", "0"):
             if len(cells) > self._column:
                 self._remember(cells)
