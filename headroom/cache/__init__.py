@@ -9,9 +9,8 @@
     usd = accounting.saved(plan, usage, prices)               # a column of its own in the ledger
 
 ``optimize`` notes in the history what was sent, so it is called once a request; with ``CacheSettings(enabled=False)``
-it inserts nothing and goes on learning. ``history.cold(now)`` (before ``optimize``) says whether the provider has
-nothing of this request cached. ``killers.find_break(history.before, layout)`` names what broke a prefix when
-``history.continued`` is False.
+it inserts nothing and goes on learning. ``plan.broken`` names what the client changed in what it had sent before.
+``history.cold(now)``, asked before ``optimize``, says whether the provider has nothing of this request cached.
 
 Gemini caches by itself and takes no hint; its explicit caches are made by the library, not here.
 """
@@ -20,17 +19,19 @@ from dataclasses import replace
 
 from headroom.cache import anthropic, openai
 from headroom.cache.economics import SECONDS
+from headroom.cache.killers import PrefixBreak, find_break
 from headroom.cache.order import position
 from headroom.cache.plan import CacheSettings, Plan, RequestFacts
 from headroom.session.prefix import PrefixHistory
 from headroom.wire.layout import Layout
 from headroom.wire.usage import Usage
 
-__all__ = ["CacheSettings", "Plan", "RequestFacts", "optimize", "settle"]
+__all__ = ["CacheSettings", "Plan", "PrefixBreak", "RequestFacts", "optimize", "settle"]
 
 
 def optimize(layout: Layout, facts: RequestFacts, history: PrefixHistory, settings: CacheSettings) -> Plan:
-    """What is inserted into this request so that its prefix is cached; the history learns that it was sent."""
+    """What is inserted into this request so that its prefix is cached, and what broke the prefix that it should have
+    had. The history learns that it was sent."""
     match layout.shape:
         case "anthropic":
             plan = anthropic.plan(layout, facts, history, settings)
@@ -41,7 +42,9 @@ def optimize(layout: Layout, facts: RequestFacts, history: PrefixHistory, settin
             plan = openai.plan(layout, facts, settings)
         case _:
             plan = Plan(reason="the provider caches by itself")
-    history.sent(SECONDS[plan.life] if plan.life else 0.0, plan.reach, facts.now)
+    if history.before is not None and not (history.continued and history.betas == facts.betas):
+        plan = replace(plan, broken=find_break(history.before, layout, (history.betas, facts.betas)))
+    history.sent(SECONDS[plan.life] if plan.life else 0.0, plan.reach, facts.now, facts.betas)
     return plan
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from headroom.cache.killers import PrefixBreak
 from headroom.wire.spans import Patch
 
 Life = Literal["5m", "1h"]
@@ -22,7 +23,7 @@ class CacheSettings:
 class RequestFacts:
     """What the body does not tell. ``client`` as in ``session.identity``, ``now`` in seconds of the history's clock.
 
-    ``betas``: the request's beta header, for naming what broke a prefix.
+    ``betas``: the beta header as it goes to the provider, for naming what broke a prefix.
     """
 
     host: str
@@ -55,3 +56,5 @@ class Plan:
     client_billed: int = 0
     """What ``client_reach`` came to in the provider's own tokens, where an earlier bill told; 0: not known."""
     expected: bool = False
+    broken: PrefixBreak | None = None
+    """What the client changed in what it had sent before."""

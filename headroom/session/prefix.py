@@ -13,7 +13,7 @@ from hashlib import blake2b
 from math import inf
 from typing import Literal
 
-from headroom.session.sameness import continues, head_digest
+from headroom.session.sameness import changed_turn, continues, head_digest
 from headroom.session.sameness import head as head_fields
 from headroom.wire.layout import Layout
 from headroom.wire.usage import Usage
@@ -35,6 +35,8 @@ UNREAD = 3
 """After as many answers in a row that read nothing of what was written shortly before, nothing is written any more."""
 RETRY_SECONDS = 3600.0
 """Until then."""
+PATIENCE = 30.0
+"""Seconds after which, with twice the longest gap known, a request counts as not followed until it is."""
 SURE = 1.1
 """Providers keep an entry at least its life; after this much of it, it has surely expired."""
 AUTOMATIC_LIFE = 86400.0
@@ -91,6 +93,8 @@ class PrefixHistory:
     """The request that this one continues, or was expected to."""
     continued: bool = False
     """Whether the request's beginning is the whole of the one before."""
+    kept_turns: int = 0
+    """How many turns at its beginning the provider has seen just so, with the same tools and system prompt."""
     requests: int = 0
     last: float = -inf
     """When the request before left."""
@@ -101,6 +105,8 @@ class PrefixHistory:
     """Tokens of the request before that its last breakpoint covered, an estimate."""
     usage: Usage | None = None
     """What the last answer said."""
+    betas: str = ""
+    """The beta header of the request before."""
     retry: bool = False
     """Whether the request before was the same and never answered: then this one stands in its place."""
 
@@ -109,38 +115,43 @@ class PrefixHistory:
         self.retry = bool(self.own) and not self.own[-1].answered and layout.body == self.layout.body
         if not self.retry:
             self.continued = self.head == head
+            self.kept_turns = len(self.layout.turns) if self.continued else 0
             if self.own:
                 self.own[-1].gap = now - self.last if self.continued else inf
             self.before = self.layout
         self.family, self.layout, self.head, self.ending = family, layout, head, ending
+
+    def branch(self, parent: "PrefixHistory") -> None:
+        """Begin where another conversation was changed by its client, or where it forks."""
+        turn = changed_turn(parent.layout, self.layout)
+        same = min(len(parent.layout.turns), len(self.layout.turns)) if turn is None else turn
+        self.kept_turns = same if parent.head == self.head else 0
+        self.last, self.life = parent.last, parent.life
+        self.own.extend(parent.own)
+        parent.next_began_otherwise()
 
     def next_began_otherwise(self) -> None:
         """The client went on with another beginning; unless this one is continued after all, nobody reads it."""
         if self.own and self.own[-1].gap is None:
             self.own[-1].gap = inf
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of request bodies that are kept for comparison."""
+        return len(self.layout.body) + (len(self.before.body) if self.before is not None else 0)
+
     def chance(self, life: float, now: float) -> float:
         """How likely the current request is followed by one with the same beginning within ``life`` seconds."""
-        read, unread = PRIOR[self.ending]
         with self.lock:
-            for weight, group in ((WEIGHT, self.own), (1, self.family.sent.get(self.ending, ()))):
-                for sent in group:
-                    if weight == 1 and any(sent is own for own in self.own):
-                        continue
-                    hit = _within(sent, life, now)
-                    if hit is not None:
-                        read, unread = (read + weight, unread) if hit else (read, unread + weight)
-        return read / (read + unread)
+            own = list(self.own)
+            others = [s for s in self.family.sent.get(self.ending, ()) if all(s is not mine for mine in own)]
+        return _chance(self.ending, [(WEIGHT, own), (1, others)], life, now)
 
     def chance_of_head(self, life: float, now: float) -> float:
         """How likely another conversation with the same tools and system prompt begins within ``life`` seconds."""
-        read, unread = PRIOR["first"]
         with self.lock:
-            for sent in self.family.starts:
-                hit = _within(sent, life, now)
-                if hit is not None:
-                    read, unread = (read + 1, unread) if hit else (read, unread + 1)
-        return read / (read + unread)
+            starts = list(self.family.starts)
+        return _chance("first", [(1, starts)], life, now)
 
     def gaps(self) -> list[float]:
         """Seconds between requests, of this conversation and the others of its family; ``inf``: no more came."""
@@ -153,14 +164,19 @@ class PrefixHistory:
         """Whether what the request before left in the cache should still be there for this one."""
         return self.continued and not self._nothing_cached() and now - self.last <= self.life
 
-    def cold(self, now: float) -> bool:
-        """Whether the provider has nothing of this request in its cache: it has surely expired, the last answer said
-        that nothing was cached, or the client changed what it had sent. Then all of it is written anew anyway."""
-        if self.requests == 0 or not self.continued:
-            return True
+    def warm_turns(self, now: float) -> int:
+        """How many turns at the beginning of this request the provider may still have in its cache: changing one of
+        them costs. 0 when it has surely expired, when the last answer said that nothing was cached, or when the
+        client changed what stands before. A conversation that was not seen before may have all of it cached."""
+        if self.last == -inf:
+            return 0 if self.ending == "first" else len(self.layout.turns)
         if self.layout.shape != "anthropic":  # whose answers don't tell what was written
-            return now - self.last > AUTOMATIC_LIFE
-        return self._nothing_cached() or now - self.last > SURE * self.life
+            return self.kept_turns if now - self.last <= AUTOMATIC_LIFE else 0
+        return 0 if self._nothing_cached() or now - self.last > SURE * self.life else self.kept_turns
+
+    def cold(self, now: float) -> bool:
+        """Whether the provider surely has no turn of this request in its cache: all is written anew anyway."""
+        return self.warm_turns(now) == 0
 
     def _nothing_cached(self) -> bool:
         said = self.usage
@@ -172,9 +188,9 @@ class PrefixHistory:
         """Whether this program's caches were written and not read, again and again."""
         return self.family.unread >= UNREAD and now - self.family.unread_at < RETRY_SECONDS
 
-    def sent(self, life: float, reach: int, now: float) -> None:
+    def sent(self, life: float, reach: int, now: float, betas: str = "") -> None:
         """Note that the current request leaves, with breakpoints whose entries live ``life`` seconds (0: none) and
-        cover ``reach`` tokens."""
+        cover ``reach`` tokens, under the beta header ``betas``."""
         with self.lock:
             if self.retry and self.own:
                 self.own[-1].at = now
@@ -183,7 +199,7 @@ class PrefixHistory:
                 self.own.append(sent)
                 self.family.add(self.ending, sent)
                 self.requests += 1
-            self.last, self.life, self.reach = now, life, reach
+            self.last, self.life, self.reach, self.betas, self.usage = now, life, reach, betas, None
 
     def answered(self, usage: Usage, expected: bool, now: float) -> None:
         """Note what the answer to the last request said; ``expected``: something should have been read."""
@@ -220,10 +236,11 @@ class Prefixes:
             if number is None:
                 changed = self._latest(by_start, len(layout.turns))
                 before = changed or self._latest(by_session)
-                history = PrefixHistory(family, layout, head, ending, self._lock, before.layout if before else None)
+                history = PrefixHistory(family, layout, head, ending, self._lock)
+                if before is not None:
+                    history.before, history.betas = before.layout, before.betas
                 if changed is not None:
-                    changed.next_began_otherwise()
-                    history.own.extend(changed.own)
+                    history.branch(changed)
                 elif ending != "first":
                     self._orphan(family)
                 number = self._next
@@ -280,10 +297,10 @@ class Prefixes:
         family.starts.append(Sent(now))
 
     def _shrink(self) -> None:
-        held = sum(len(history.layout.body) for history in self._histories.values())
+        held = sum(history.held_bytes for history in self._histories.values())
         while len(self._histories) > 1 and (len(self._histories) > self._limit or held > self._bytes):
             _, history = self._histories.popitem(last=False)
-            held -= len(history.layout.body)
+            held -= history.held_bytes
         if len(self._by_key) > 4 * self._limit:
             alive = ((key, [n for n in some if n in self._histories]) for key, some in self._by_key.items())
             self._by_key = {key: some for key, some in alive if some}
@@ -302,10 +319,17 @@ def ending_of(layout: Layout) -> Ending:
     return "text"
 
 
-def _within(sent: Sent, life: float, now: float) -> bool | None:
-    if sent.gap is None:
-        return False if now - sent.at > life else None
-    return sent.gap <= life
+def _chance(ending: Ending, groups: list[tuple[int, list[Sent]]], life: float, now: float) -> float:
+    read, unread = PRIOR[ending]
+    for weight, group in groups:
+        gaps = [sent.gap for sent in group if sent.gap is not None and sent.gap <= life]
+        patience = min(life, PATIENCE + 2 * max(gaps, default=life))
+        for sent in group:
+            if sent.gap is None and now - sent.at <= patience:
+                continue
+            hit = sent.gap is not None and sent.gap <= life
+            read, unread = (read + weight, unread) if hit else (read, unread + weight)
+    return read / (read + unread)
 
 
 def _family_key(layout: Layout) -> bytes:
