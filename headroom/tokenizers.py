@@ -2,7 +2,11 @@
 
 import re
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from typing import Literal, Protocol
+
+from headroom.errors import TokenizationError
 
 Encoding = Literal["o200k_base", "cl100k_base"]
 CHUNK = 32_768
@@ -64,7 +68,12 @@ def _count(counter: _Counter, text: str) -> int:
 
 @cache
 def _counter(encoding: Encoding) -> _Counter:
-    from bpe_openai._bindings import tokenizer_for_encoding  # type: ignore[import-untyped]  # it says no types
-
-    counter: _Counter = tokenizer_for_encoding(encoding)
+    # not imported: the package's __init__ reads all vocabularies again, which takes half a second and 66 MB
+    package = find_spec("bpe_openai")
+    spec = PathFinder.find_spec("bpe_openai._bindings", package.submodule_search_locations if package else None)
+    if spec is None or spec.loader is None:
+        raise TokenizationError("the package bpe-openai is not installed", {"package": "bpe-openai"})
+    bindings = module_from_spec(spec)
+    spec.loader.exec_module(bindings)
+    counter: _Counter = bindings.tokenizer_for_encoding(encoding)
     return counter
