@@ -19,6 +19,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test provider authority")])
         self._contexts: dict[str, ssl.SSLContext] = {}
+        self._protocols: tuple[str, ...] = ()
         self._lock = threading.Lock()
         own = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, None), True)
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
@@ -26,8 +27,12 @@ class Authority:
         self.certificate = folder / "authority.pem"
         self.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
-    def server_context(self) -> ssl.SSLContext:
-        """A TLS context that shows each client a certificate for the name it asked for."""
+    def server_context(self, *protocols: str) -> ssl.SSLContext:
+        """A TLS context that shows each client a certificate for the name it asked for.
+
+        ``protocols`` are what it speaks, such as h2, for all contexts of this authority.
+        """
+        self._protocols = protocols
         context = self._context("localhost")
 
         def named(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
@@ -56,6 +61,7 @@ class Authority:
             )
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(file)
+            context.set_alpn_protocols(self._protocols)
             self._contexts[name] = context
         return self._contexts[name]
 

@@ -40,7 +40,11 @@ class Coding:
 
     @property
     def body(self) -> bytes:
-        return json.dumps({**self.fields, "messages": self.messages}).encode()
+        """The newest block has a breakpoint, as Claude Code sets it."""
+        *old, newest = self.messages
+        *blocks, last = newest["content"]
+        marked = {**newest, "content": [*blocks, {**last, "cache_control": {"type": "ephemeral"}}]}
+        return json.dumps({**self.fields, "messages": [*old, marked]}).encode()
 
     @property
     def headers(self) -> dict[str, str]:

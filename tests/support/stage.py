@@ -5,12 +5,13 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from headroom.ledger import Exchange, Ledger
 from tests.support.answers import Answer
@@ -127,3 +128,15 @@ def stage(
         clients = stack.enter_context(contextlib.ExitStack())
         yield Stage(behind, proxy, clients)
     assert behind.failures == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """For a conftest.py: the end of the proxy's log goes into the report of a test that failed."""
+    report = yield
+    for running in getattr(item, "funcargs", {}).values():
+        if report.failed and isinstance(running, Stage):
+            report.sections.append(("mitmdump", running.proxy.log[-20_000:]))
+    return report
