@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from headroom.errors import TokenizationError
 
 Encoding = Literal["o200k_base", "cl100k_base"]
-CHUNK = 32_768
+CHUNK = 8_192
 """Characters that are counted at once: the counter holds the interpreter, other threads run between two chunks."""
 _CLAUDE_FACTOR = 1.25
 """Tokens that Anthropic bills for one of o200k_base. From what 334 recorded steps of Claude Code were billed: a
@@ -28,7 +28,7 @@ class _Counter(Protocol):
 def count(text: str, encoding: Encoding = "o200k_base") -> int:
     """Tokens of ``text``, in time that grows with its length. Any thread may call it.
 
-    Exact for texts of lines up to 32,768 characters; a longer line is cut, and each cut can make a token more. A lone
+    Exact for texts of lines up to 8,192 characters; a longer line is cut, and each cut can make a token more. A lone
     surrogate counts as the "?" that would stand for it.
     """
     counter = _counter(encoding)

@@ -73,7 +73,9 @@ class LineIndex:
     """Whether a line stands verbatim at its place, so that a reference can name it; blank ones name nothing."""
     sources: list[Source] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
-    places: dict[int, list[int]] = field(default_factory=dict)
+    places: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Where lines stand, first places first. Tuples, which the garbage collector does not look at again: there are
+    hundreds of thousands of them, and while it looks everything waits."""
 
     def add(self, source: Source, text: str, replacement: str | None = None) -> None:
         """Add a text as the provider receives it: as it is, or in the form that ``compress`` gave it."""
@@ -96,11 +98,9 @@ class LineIndex:
     def append(self, key: int, length: int, shown: bool = True) -> None:
         """Add one line of ``length`` characters."""
         if length >= SEED:
-            places = self.places.get(key)
-            if places is None:
-                self.places[key] = [len(self.keys)]
-            elif len(places) < PLACES:
-                places.append(len(self.keys))
+            places = self.places.get(key, ())
+            if len(places) < PLACES:
+                self.places[key] = (*places, len(self.keys))
         self.keys.append(key)
         self.shown.append(shown)
 
@@ -149,6 +149,10 @@ def find(lines: list[Line], index: LineIndex) -> Iterator[Place]:
     own.open(OWN)
     done = i = 0
     while i < len(lines):
+        if mine[i] not in index.places and mine[i] not in own.places:
+            own.append(mine[i], len(lines[i].text), bool(lines[i].text.strip()))
+            i += 1
+            continue
         before, again = index.longest(mine, i, done), own.longest(mine, i, i)
         where, run = (own, again) if again.length > before.length else (index, before)
         if sum(len(line.text) + 1 for line in lines[run.start : run.start + run.length]) >= LEAST:

@@ -210,7 +210,7 @@ def splice(body: bytes, patches: Iterable[Patch]) -> bytes:
 def common_prefix(a: bytes, a_start: int, b: bytes, b_start: int) -> int:
     """How many bytes ``a`` from ``a_start`` on and ``b`` from ``b_start`` on have in common."""
     low, high, step = 0, min(len(a) - a_start, len(b) - b_start), 65536
-    while low < high and a[a_start + low : a_start + low + step] == b[b_start + low : b_start + low + step]:
+    while low < high and b.startswith(a[a_start + low : a_start + low + step], b_start + low):
         low += step
     high = min(high, low + step)
     low = min(low, high)
