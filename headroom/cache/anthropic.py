@@ -11,6 +11,7 @@ from headroom.cache.economics import SECONDS, expected_gain, longer_life_pays
 from headroom.cache.order import in_messages, length, position
 from headroom.cache.plan import CacheSettings, Kind, Life, Plan, RequestFacts
 from headroom.session.prefix import PrefixHistory
+from headroom.session.sameness import MARK, places
 from headroom.wire.layout import Cacheable, Layout
 from headroom.wire.spans import Patch, Span, elements, members, read_string, read_value
 
@@ -44,7 +45,8 @@ def minimum_tokens(model: str) -> int:
 def plan(layout: Layout, facts: RequestFacts, history: PrefixHistory, settings: CacheSettings) -> Plan:
     """The breakpoints that this request gets, or why it gets none. Changes nothing."""
     view = _View.of(layout)
-    marks = [(match.start(), _life(match[1])) for match in _mark.finditer(layout.body)]
+    body = layout.body
+    marks = [(at, _life(match[1])) for at in places(body, MARK) if (match := _mark.match(body, at))]
     reach = max((view.position(at) for at, _ in marks), default=0)
     own = replace(
         Plan(tokens=view.tokens, reach=reach, client_reach=reach, client_read=reach),
