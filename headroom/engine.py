@@ -262,8 +262,14 @@ class Engine:
         """Add a block that is never replaced: others may refer to its lines."""
         standing = Standing(key, span_tokens(block.span))
         source = source_of(layout, block, number)
-        texts = [layout.text(block)] if block.kind != "call" else _strings(layout.arguments(block))
-        conversation.stands(key, standing, source, *(text for text in texts if text is not None))
+        if block.kind != "call":
+            text = layout.text(block)
+            texts = [] if text is None else [text]
+        else:
+            texts = _strings(layout.arguments(block))
+            if layout.body[block.span.start : block.span.start + 1] == b'"':  # JSON within a string
+                texts = [_unescaped(text) for text in texts]
+        conversation.stands(key, standing, source, *texts)
 
     def _remembered(
         self, conversation: Conversation, known: list[Decision] | tuple[()], references: bool
@@ -343,6 +349,13 @@ def _who(request: RawRequest, layout: Layout, system: str) -> Identity:
 
 def _identity(decision: Decision) -> bytes:
     return blake2b(decision.key + decision.replacement.encode(), digest_size=16).digest()
+
+
+def _unescaped(text: str) -> str:
+    """A text that stands as JSON within a string: lines that are written otherwise there can't be referred to."""
+    return "\n".join(
+        line if line.isprintable() and '"' not in line and "\\" not in line else "\0" for line in text.split("\n")
+    )
 
 
 def _strings(value: object) -> list[str]:
