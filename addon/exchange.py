@@ -14,12 +14,11 @@ from typing import cast
 from mitmproxy import ctx, http
 from mitmproxy.addons.clientplayback import ReplayHandler
 
-from addon.rows import Exchange, describe, error_body, one_line, summary, to_row
+from addon.rows import REFUSED, Exchange, describe, error_body, one_line, summary, take_back, to_row
 from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
 from headroom import paths
-from headroom.cache import Plan
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
@@ -38,8 +37,6 @@ LARGEST_BODY = 32 * 1024 * 1024
 WORKERS = 2
 SWITCH_SECONDS = 0.001
 """How long a worker may keep the interpreter from the event loop."""
-REFUSED = (400, 413, 422)
-"""Statuses with which a provider refuses a body unpaid."""
 _SIGNED = ("content-digest", "digest", "content-md5", "x-amz-content-sha256")
 _OURS = "x-headroom-"
 
@@ -233,7 +230,8 @@ class Exchanges:
             return
         exchange.status, exchange.first_byte = response.status_code, time.time() - exchange.started
         if exchange.original is not None and response.status_code in REFUSED:
-            return  # held back: its body says whether ours was at fault
+            response.stream = False  # the original is sent first, which may be taken
+            return
         reader = exchange.reader = UsageReader(
             exchange.target.shape,
             response.headers.get("content-type", ""),
@@ -250,7 +248,8 @@ class Exchanges:
         exchange = self._open.get(flow.id)
         if exchange is None or flow.response is None:
             return
-        if exchange.original is not None and exchange.reader is None and exchange.status in REFUSED:
+        held_back = exchange.reader is None and not flow.response.stream
+        if exchange.original is not None and held_back and exchange.status in REFUSED:
             await self._send_original(flow, exchange)
         self.ended(flow)
 
@@ -282,10 +281,10 @@ class Exchanges:
             again.response.headers.get("content-type", ""),
         )
         exchange.reader.feed(again.response.get_content(strict=False) or b"")
-        if exchange.status in REFUSED:
-            _take_back(exchange, f"refused with {refusal}, the original too")
-        else:
+        if exchange.status < 400:
             self._refused(exchange, str(refusal))
+        else:
+            take_back(exchange, f"refused with {refusal}, the original with {exchange.status}")
         flow.comment, flow.marked = f"headroom: {exchange.reason}", ":red_circle:"
         flow.metadata.pop(ORIGINAL, None)
         if exchange.rewrite is not None:
@@ -293,7 +292,7 @@ class Exchanges:
 
     def _refused(self, exchange: Exchange, refusal: str) -> None:
         """The provider takes the original but not ours: no request of that session is rewritten any more."""
-        _take_back(exchange, f"refused with {refusal}: session left alone")
+        take_back(exchange, f"refused with {refusal}: session left alone")
         if exchange.rewrite is not None:
             session = exchange.rewrite.identity.session
             self.engine.leave_alone(session, f"the provider refused a rewritten request with {refusal}")
@@ -337,16 +336,6 @@ class Exchanges:
         log.info("%s", summary(self.ledger.totals(since=self._started)))
         self.ledger.close()
         self.memory.close()
-
-
-def _take_back(exchange: Exchange, reason: str) -> None:
-    """What the provider answered in the end is the original: nothing was saved."""
-    exchange.outcome, exchange.reason, exchange.bytes_after = "resent", reason, exchange.bytes_before
-    rewrite = exchange.rewrite
-    if rewrite is not None:
-        exchange.rewrite = replace(
-            rewrite, body=b"", blocks=(), saved={}, tokens_after=rewrite.tokens_before, plan=Plan(), reason=reason
-        )
 
 
 def _take_wishes(request: http.Request) -> dict[str, str]:

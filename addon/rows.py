@@ -2,13 +2,13 @@
 
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mitmproxy import http
 
 from headroom.accounting import saved_tokens
-from headroom.cache import accounting
+from headroom.cache import Plan, accounting
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
 from headroom.ledger import Totals
@@ -19,6 +19,9 @@ from headroom.wire.usage import UsageReader
 
 _MAKERS = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "openai", "gemini": "gemini"}
 """Whose models speak a shape: Claude on Vertex AI costs what Claude costs."""
+
+REFUSED = (400, 413, 422)
+"""Statuses with which a provider refuses a body unpaid."""
 
 
 @dataclass(slots=True)
@@ -41,6 +44,16 @@ class Exchange:
     status: int = 0
     reader: UsageReader | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+def take_back(exchange: Exchange, reason: str) -> None:
+    """What the provider answered in the end is the original: nothing was saved."""
+    exchange.outcome, exchange.reason, exchange.bytes_after = "resent", reason, exchange.bytes_before
+    rewrite = exchange.rewrite
+    if rewrite is not None:
+        exchange.rewrite = replace(
+            rewrite, body=b"", blocks=(), saved={}, tokens_after=rewrite.tokens_before, plan=Plan(), reason=reason
+        )
 
 
 def to_row(exchange: Exchange) -> Row:

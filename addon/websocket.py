@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from mitmproxy import ctx, http, websocket
 
-from addon.rows import Exchange
+from addon.rows import REFUSED, Exchange, take_back
 from headroom.engine import RawRequest
+from headroom.wire.spans import Span, read_value
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
 
@@ -28,6 +29,8 @@ class Socket:
     project: str | None
     exchange: Exchange | None = None
     answered: bool = False
+    refusal: str = ""
+    """With what the provider refused a changed request, until it has answered the original."""
 
 
 class Sockets:
@@ -64,7 +67,7 @@ class Sockets:
         body = message.content
         exchange = socket.exchange = Exchange(socket.target, socket.mode, socket.project)
         exchange.reader = UsageReader(socket.target.shape)
-        exchange.status, socket.answered = 101, False
+        exchange.status, socket.answered, socket.refusal = 101, False, ""
         exchange.bytes_before = exchange.bytes_after = len(body)
         await self._rewrite(exchange, self._raw(socket.target, flow.request, socket.headers, body))
         rewrite = exchange.rewrite
@@ -82,15 +85,18 @@ class Sockets:
         exchange.reader.feed_event(message.content)
         head = message.content[:_HEAD]
         failed = _ERROR in head and exchange.reader.error_type is not None
-        if failed and not socket.answered and exchange.original is not None:
+        if failed and not socket.answered and exchange.original is not None and _is_refusal(message.content):
             # the provider refused a request that we changed: its answer is withheld, the original sent in its place
             message.drop()
             ctx.master.commands.call("inject.websocket", flow, False, exchange.original, True)
-            self._refused(exchange, exchange.reader.error_type or "error")
-            exchange.original = None
+            socket.refusal, exchange.original = exchange.reader.error_type or "error", None
             exchange.reader = UsageReader(socket.target.shape)
             return
-        socket.answered = True
+        if socket.refusal and failed:
+            take_back(exchange, f"refused with {socket.refusal}, the original with {exchange.reader.error_type}")
+        elif socket.refusal:
+            self._refused(exchange, socket.refusal)
+        socket.answered, socket.refusal = True, ""
         if failed or any(end in head for end in _ENDS):
             self._close(exchange)
             socket.exchange = None
@@ -101,3 +107,11 @@ class Sockets:
         if socket is not None and socket.exchange is not None:
             socket.exchange.reason = socket.exchange.reason or "connection closed before the answer was complete"
             self._close(socket.exchange)
+
+
+def _is_refusal(event: bytes) -> bool:
+    """Whether an error says that the request was wrong, and not that there were too many or that something broke."""
+    said = read_value(event, Span(0, len(event)))
+    error = said.get("error") if isinstance(said, dict) else None
+    status = said.get("status") if isinstance(said, dict) else None
+    return status in REFUSED or (isinstance(error, dict) and error.get("type") == "invalid_request_error")
