@@ -144,17 +144,25 @@ def scan(name: str, shape: Shape, body: bytes, find: Find = lambda _: None) -> L
     """Scan a request body.
 
     ``find`` is given the layout of the first two turns and may return an earlier layout of the same conversation:
-    turns whose bytes did not change are taken over from it, so that a turn costs what is new in it. The result is
-    the same with and without. Raises ScanError.
+    turns, and fields after them, whose bytes did not change are taken over from it, so that a turn costs what is new
+    in it. The result is the same with and without. Raises ScanError.
     """
     text = body.decode("latin-1")
     layout = Layout(name, body)
+    before: Layout | None = None
+
+    def remembered(layout: Layout) -> Layout | None:
+        nonlocal before
+        before = find(layout)
+        return before
 
     def member(key: str, start: int) -> int:
         if key in layout.fields:
             raise ScanError(f"{key!r} only once in the request", start)
-        listed = key == shape.LIST and text[start : start + 1] == "["
-        end = _turns(layout, shape, text, start, find) if listed else skip_value(text, start, WALKED)
+        if key == shape.LIST and text[start : start + 1] == "[":
+            end = _turns(layout, shape, text, start, remembered)
+        else:
+            end = _same_field(before, key, body, start) or skip_value(text, start, WALKED)
         layout.fields[key] = Span(start, end)
         return end
 
@@ -163,6 +171,14 @@ def scan(name: str, shape: Shape, body: bytes, find: Find = lambda _: None) -> L
     if skip_space(text, end) != len(text):
         raise ScanError("nothing after the request", end)
     return layout
+
+
+def _same_field(before: Layout | None, key: str, body: bytes, start: int) -> int:
+    """The end of a value that stands in ``before`` too; 0 when it doesn't, or does not tell itself where it ends."""
+    span = before.fields.get(key) if before else None
+    if before is None or span is None or before.body[span.start : span.start + 1] not in (b"{", b"[", b'"'):
+        return 0
+    return start + span.end - span.start if body.startswith(before.body[span.start : span.end], start) else 0
 
 
 def _turns(layout: Layout, shape: Shape, text: str, start: int, find: Find) -> int:
