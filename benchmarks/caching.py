@@ -2,7 +2,7 @@
 
     python benchmarks/caching.py                          # tables on stdout; takes seconds
     python benchmarks/caching.py --sessions FILE.jsonl    # recorded conversations instead (also .gz)
-    python benchmarks/caching.py --svg docs/bill.svg      # the picture of a bill with and without
+    python benchmarks/caching.py --svg docs/images/caching-bill.svg      # the picture of a bill with and without
 
 A session file holds one JSON object a line: ``messages`` in Anthropic's style, and ``requests``: for each model call
 ``n``, how many of the messages were sent, and ``t``, when (seconds or ISO time; 20 s apart where it is missing).

@@ -129,6 +129,13 @@ def test_breakpoints_that_stop_at_the_system_prompt_get_one_at_the_end() -> None
     assert outs == [["system 0"], *[["system 0", f"messages {2 * n} 0"] for n in range(1, 4)]]
 
 
+def test_bare_strings_behind_a_marked_system_prompt_get_the_request_level_field() -> None:
+    proxy = Proxy()
+    proxy.send(chat(1, system=MARKED_SYSTEM))
+    _, out = proxy.send(chat(2, system=MARKED_SYSTEM))
+    assert marks(out) == ["request", "system 0"]
+
+
 def test_it_makes_no_difference_that_an_sdk_writes_the_messages_first() -> None:
     for n, system in ((3, MARKED_SYSTEM), (3, SYSTEM)):
         body = agent(n, system=system)
