@@ -6,36 +6,39 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headroom.engine import Abandoned, Engine, RawRequest, Rewrite
 from headroom.session.memory import RamMemory, SqliteMemory
 
+type Json = dict[str, Any]
+
 FILE = "\n".join(f"{i}\tdef handler_{i}(request): return respond({i}, request.user, 'ok')" for i in range(1, 81))
 OTHER = "\n".join(f"{i}\tclass Model_{i}(Base): table = 'model_{i}'; fields = ['id', 'name']" for i in range(1, 81))
 
 
-def user(*blocks: object) -> dict:
+def user(*blocks: object) -> Json:
     return {"role": "user", "content": list(blocks)}
 
 
-def text(words: str) -> dict:
+def text(words: str) -> Json:
     return {"type": "text", "text": words}
 
 
-def call(number: int, path: str = "/app/a.py", tool: str = "Read") -> dict:
+def call(number: int, path: str = "/app/a.py", tool: str = "Read") -> Json:
     return {
         "role": "assistant",
         "content": [{"type": "tool_use", "id": f"toolu_{number}", "name": tool, "input": {"file_path": path}}],
     }
 
 
-def result(number: int, content: object, **more: object) -> dict:
+def result(number: int, content: object, **more: Any) -> Json:
     return {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": content, **more}
 
 
-def read_twice() -> list[dict]:
+def read_twice() -> list[Json]:
     """A session that reads a file, then reads it again."""
     return [
         user(text("Fix the bug in handler_7.")),
@@ -48,19 +51,19 @@ def read_twice() -> list[dict]:
     ]
 
 
-def body(messages: list[dict], **more: object) -> bytes:
+def body(messages: list[Json], **more: Any) -> bytes:
     messages = copy.deepcopy(messages)
     if isinstance(messages[-1]["content"], list):
         messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}  # as Claude Code marks its newest block
     return json.dumps({"model": "claude-sonnet-4-5", "system": "You code.", **more, "messages": messages}).encode()
 
 
-def send(engine: Engine, messages: list[dict], session: str = "s1", **more: object) -> Rewrite:
+def send(engine: Engine, messages: list[Json], session: str = "s1", **more: Any) -> Rewrite:
     headers = {"x-claude-code-session-id": session}
     return engine.rewrite(RawRequest("anthropic", "anthropic", "/v1/messages", headers, body(messages, **more)))
 
 
-def results(rewrite: Rewrite) -> dict[str, object]:
+def results(rewrite: Rewrite) -> Json:
     """What the provider gets for each call."""
     return {
         block["tool_use_id"]: block["content"]
@@ -70,12 +73,12 @@ def results(rewrite: Rewrite) -> dict[str, object]:
     }
 
 
-def play(engine: Engine, messages: list[dict], **more: object) -> list[Rewrite]:
+def play(engine: Engine, messages: list[Json], **more: Any) -> list[Rewrite]:
     """Send every request of a session."""
     return [send(engine, messages[: i + 1], **more) for i in range(0, len(messages), 2)]
 
 
-def test_a_block_is_compressed_when_it_first_appears_and_stays_the_same():
+def test_a_block_is_compressed_when_it_first_appears_and_stays_the_same() -> None:
     sent = play(Engine(RamMemory()), read_twice())
     assert results(sent[1])["toolu_1"].startswith("1\tdef handler_1(")
     assert results(sent[1])["toolu_1"] != FILE
@@ -90,7 +93,7 @@ def test_a_block_is_compressed_when_it_first_appears_and_stays_the_same():
     )
 
 
-def test_nothing_else_changes():
+def test_nothing_else_changes() -> None:
     messages = [
         *read_twice()[:2],
         user(result(1, FILE)),
@@ -111,7 +114,7 @@ def test_nothing_else_changes():
     assert after == before
 
 
-def test_decisions_survive_a_restart(tmp_path: Path):
+def test_decisions_survive_a_restart(tmp_path: Path) -> None:
     messages = read_twice()
     first = SqliteMemory(tmp_path / "state.db")
     before = play(Engine(first), messages[:5])[-1]
@@ -119,14 +122,14 @@ def test_decisions_survive_a_restart(tmp_path: Path):
     assert {key: results(after)[key] for key in results(before)} == results(before)
 
 
-def test_what_was_sent_before_we_saw_the_session_stays():
+def test_what_was_sent_before_we_saw_the_session_stays() -> None:
     sent = send(Engine(RamMemory()), read_twice())
     assert results(sent)["toolu_1"] == results(sent)["toolu_2"] == FILE
     assert results(sent)["toolu_3"] != OTHER
     assert {block.reason for block in sent.blocks if not block.new} == {"sent before"}
 
 
-def test_parallel_sessions_do_not_mix():
+def test_parallel_sessions_do_not_mix() -> None:
     engine = Engine(RamMemory())
     other = [json.loads(json.dumps(m).replace("toolu_", "toolu_other_")) for m in read_twice()]
     alone = [results(r) for r in play(Engine(RamMemory()), other)]
@@ -137,7 +140,7 @@ def test_parallel_sessions_do_not_mix():
     assert mixed == alone
 
 
-def test_equal_texts_are_told_apart_by_their_calls():
+def test_equal_texts_are_told_apart_by_their_calls() -> None:
     messages = [
         user(text("go")),
         {"role": "assistant", "content": [*call(1)["content"], *call(2)["content"]]},
@@ -150,7 +153,7 @@ def test_equal_texts_are_told_apart_by_their_calls():
     assert {key: results(last)[key] for key in ("toolu_1", "toolu_2")} == results(first)
 
 
-def test_parallel_results_in_another_order_refer_to_nothing_that_comes_later():
+def test_parallel_results_in_another_order_refer_to_nothing_that_comes_later() -> None:
     messages = [
         user(text("go")),
         {"role": "assistant", "content": [*call(1)["content"], *call(2)["content"]]},
@@ -166,7 +169,7 @@ def test_parallel_results_in_another_order_refer_to_nothing_that_comes_later():
 
 
 @pytest.mark.parametrize("gone", ["cleared", "compacted"])
-def test_a_reference_whose_target_is_gone_is_decided_again(gone: str):
+def test_a_reference_whose_target_is_gone_is_decided_again(gone: str) -> None:
     engine, messages = Engine(RamMemory()), read_twice()
     play(engine, messages)
     if gone == "cleared":
@@ -180,7 +183,7 @@ def test_a_reference_whose_target_is_gone_is_decided_again(gone: str):
     assert {key: again[key] for key in sent} == sent
 
 
-def test_a_rewound_and_a_forked_session_keep_their_bytes():
+def test_a_rewound_and_a_forked_session_keep_their_bytes() -> None:
     engine, messages = Engine(RamMemory()), read_twice()
     sent = play(engine, messages)
     rewound = [*messages[:4], user(result(2, FILE), text("Try another way."))]
@@ -189,7 +192,7 @@ def test_a_rewound_and_a_forked_session_keep_their_bytes():
     assert results(fork) == results(sent[-1])
 
 
-def test_counting_tokens_sees_the_request_that_follows():
+def test_counting_tokens_sees_the_request_that_follows() -> None:
     engine, messages = Engine(RamMemory()), read_twice()
     counted = send(engine, messages[:3])
     assert send(engine, messages[:3]).body == counted.body
@@ -203,18 +206,18 @@ def test_counting_tokens_sees_the_request_that_follows():
         {"context_management": {"edits": [{"type": "something_new"}]}},
     ],
 )
-def test_nothing_refers_to_what_the_provider_may_clear(more: dict):
+def test_nothing_refers_to_what_the_provider_may_clear(more: Json) -> None:
     sent = play(Engine(RamMemory()), read_twice(), **more)[-1]
     assert "the same as" not in json.dumps(results(sent))
     assert sent.saved["line_numbers"] > 0
 
 
-def test_clearing_thinking_takes_no_tool_result_away():
+def test_clearing_thinking_takes_no_tool_result_away() -> None:
     sent = play(Engine(RamMemory()), read_twice(), context_management={"edits": [{"type": "clear_thinking_20251015"}]})
     assert sent[-1].saved["repeats"] > 1000
 
 
-def test_nothing_refers_to_history_that_the_provider_keeps():
+def test_nothing_refers_to_history_that_the_provider_keeps() -> None:
     items = [
         {"type": "function_call", "call_id": "c1", "name": "Read", "arguments": '{"path": "a"}'},
         {"type": "function_call_output", "call_id": "c1", "output": FILE},
@@ -226,7 +229,7 @@ def test_nothing_refers_to_history_that_the_provider_keeps():
         assert ("the same as" in sent.body.decode()) is expected
 
 
-def test_a_result_beside_an_image_and_a_short_one_stay():
+def test_a_result_beside_an_image_and_a_short_one_stay() -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
     messages = [user(text("go")), call(1), user(result(1, [{"type": "text", "text": FILE}, image]), result(2, "ok"))]
     sent = play(Engine(RamMemory()), messages)[-1]
@@ -234,14 +237,14 @@ def test_a_result_beside_an_image_and_a_short_one_stay():
     assert [block.reason for block in sent.blocks] == ["beside an image", "short"]
 
 
-def test_no_patch_gives_the_same_bytes_object():
+def test_no_patch_gives_the_same_bytes_object() -> None:
     engine = Engine(RamMemory())
     raw = RawRequest("anthropic", "anthropic", "/v1/messages", {}, body([user(text("hello"))]))
     assert engine.rewrite(raw).body is raw.body
     assert engine.rewrite(raw, "off").body is raw.body
 
 
-def test_audit_reports_and_changes_nothing_and_leaves_no_trace(tmp_path: Path):
+def test_audit_reports_and_changes_nothing_and_leaves_no_trace(tmp_path: Path) -> None:
     memory = SqliteMemory(tmp_path / "state.db")
     engine, messages = Engine(memory), read_twice()
     for i in (0, 2, 4):
@@ -253,7 +256,7 @@ def test_audit_reports_and_changes_nothing_and_leaves_no_trace(tmp_path: Path):
     assert results(sent)["toolu_1"] == FILE  # it was sent as it was, and so it stays
 
 
-def test_a_session_left_alone_is_never_rewritten_again(tmp_path: Path):
+def test_a_session_left_alone_is_never_rewritten_again(tmp_path: Path) -> None:
     messages = read_twice()
     engine = Engine(SqliteMemory(tmp_path / "state.db"))
     sent = send(engine, messages[:3])
@@ -263,7 +266,7 @@ def test_a_session_left_alone_is_never_rewritten_again(tmp_path: Path):
         assert json.loads(left.body) == json.loads(body(messages[:5])) and left.reason == "refused"
 
 
-def test_without_time_nothing_new_is_decided_and_the_old_still_holds():
+def test_without_time_nothing_new_is_decided_and_the_old_still_holds() -> None:
     engine, messages = Engine(RamMemory()), read_twice()
     before = results(play(engine, messages[:3])[-1])
     late = engine.rewrite(
@@ -274,7 +277,7 @@ def test_without_time_nothing_new_is_decided_and_the_old_still_holds():
     assert late.blocks[-1].reason == "no time left"
 
 
-def test_an_abandoned_request_is_not_remembered():
+def test_an_abandoned_request_is_not_remembered() -> None:
     memory, verdict = RamMemory(), threading.Lock()
     verdict.acquire()  # by a caller who waits no longer
     with pytest.raises(Abandoned):
@@ -284,7 +287,7 @@ def test_an_abandoned_request_is_not_remembered():
     assert memory.all() == []
 
 
-def test_many_threads_give_the_same_bytes_as_one():
+def test_many_threads_give_the_same_bytes_as_one() -> None:
     messages, engine = read_twice(), Engine(RamMemory())
     expected = [sent.body for sent in play(Engine(RamMemory()), messages)]
     got: list[list[bytes]] = []
@@ -297,11 +300,11 @@ def test_many_threads_give_the_same_bytes_as_one():
 
 
 @pytest.mark.parametrize("shape", ["openai-chat", "openai-responses", "gemini"])
-def test_the_other_shapes_are_rewritten_the_same_way(shape: str):
-    def convert(messages: list[dict]) -> bytes:
-        chat: list[dict] = []
-        items: list[dict] = []
-        contents: list[dict] = []
+def test_the_other_shapes_are_rewritten_the_same_way(shape: str) -> None:
+    def convert(messages: list[Json]) -> bytes:
+        chat: list[Json] = []
+        items: list[Json] = []
+        contents: list[Json] = []
         for message in messages:
             for block in message["content"]:
                 if block["type"] == "text":
@@ -334,7 +337,7 @@ def test_the_other_shapes_are_rewritten_the_same_way(shape: str):
         assert [b.replacement for b in sent.blocks] == [b.replacement for b in expected.blocks]
 
 
-def test_a_tool_that_the_user_skips_stays_as_it_is():
+def test_a_tool_that_the_user_skips_stays_as_it_is() -> None:
     raw = RawRequest(
         "anthropic", "anthropic", "/v1/messages", {}, body(read_twice()[:3]), tool_profiles={"read": "skip"}
     )

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from headroom.wire.layout import Layout
 from headroom.wire.shapes import SHAPES, read
 from headroom.wire.spans import Patch, ScanError, common_prefix, quote, read_string, splice
+
+type Json = dict[str, Any]
 
 TEXT = st.text(max_size=60) | st.sampled_from(['"', "\\", '\\"', "\\\\", "\u2028", "é", "𝄞", "\x00\t\n", "}]", "null"])
 JSON = st.recursive(
@@ -22,7 +25,7 @@ SPACING = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:\r ")])
 
 
 @st.composite
-def anthropic_bodies(draw: st.DrawFn) -> dict[str, object]:
+def anthropic_bodies(draw: st.DrawFn) -> Json:
     part = st.fixed_dictionaries({"type": st.just("text"), "text": TEXT})
     result = st.fixed_dictionaries(
         {"tool_use_id": TEXT, "type": st.just("tool_result"), "content": TEXT | st.lists(part, max_size=3)}
@@ -45,7 +48,9 @@ def patches_for(layout: Layout) -> tuple[list[Patch], list[str]]:
 
 
 @given(anthropic_bodies(), SPACING, st.booleans(), st.booleans())
-def test_a_patched_body_is_the_original_with_just_those_strings_changed(body, spacing, ascii_only, bom):
+def test_a_patched_body_is_the_original_with_just_those_strings_changed(
+    body: Json, spacing: tuple[str, str], ascii_only: bool, bom: bool
+) -> None:
     raw = json.dumps(body, ensure_ascii=ascii_only, separators=spacing).encode("utf-8", "surrogatepass")
     raw = b"\xef\xbb\xbf" + raw if bom else raw
     layout = read("anthropic", raw)
@@ -71,7 +76,7 @@ def test_a_patched_body_is_the_original_with_just_those_strings_changed(body, sp
 
 
 @given(st.binary(max_size=200), st.sampled_from(sorted(SHAPES)))
-def test_any_bytes_are_read_or_refused_with_a_place(raw, shape):
+def test_any_bytes_are_read_or_refused_with_a_place(raw: bytes, shape: str) -> None:
     try:
         layout = read(shape, raw)
     except ScanError as error:
@@ -82,7 +87,7 @@ def test_any_bytes_are_read_or_refused_with_a_place(raw, shape):
 
 @given(anthropic_bodies(), st.data())
 @settings(max_examples=60)
-def test_a_truncated_body_is_refused(body, data):
+def test_a_truncated_body_is_refused(body: Json, data: st.DataObject) -> None:
     raw = json.dumps(body).encode()
     cut = data.draw(st.integers(0, len(raw) - 1))
     with pytest.raises(ScanError):
@@ -90,7 +95,7 @@ def test_a_truncated_body_is_refused(body, data):
 
 
 @given(st.lists(anthropic_bodies(), min_size=2, max_size=2), SPACING)
-def test_taking_over_turns_from_an_earlier_body_changes_nothing(bodies, spacing):
+def test_taking_over_turns_from_an_earlier_body_changes_nothing(bodies: list[Json], spacing: tuple[str, str]) -> None:
     earlier, later = bodies
     later["messages"] = earlier["messages"] + later["messages"]
     first = json.dumps(earlier, separators=spacing).encode()
@@ -103,14 +108,14 @@ def test_taking_over_turns_from_an_earlier_body_changes_nothing(bodies, spacing)
 
 
 @given(st.binary(max_size=50), st.binary(max_size=50), st.binary(max_size=3), st.binary(max_size=3))
-def test_the_common_prefix_is_the_longest(shared, rest, a, b):
+def test_the_common_prefix_is_the_longest(shared: bytes, rest: bytes, a: bytes, b: bytes) -> None:
     left, right = shared + a + rest, b"xy" + shared + b + rest
     same = common_prefix(left, 0, right, 2)
     assert left[:same] == right[2 : 2 + same]
     assert left[same : same + 1] != right[2 + same : 3 + same] or same in (len(left), len(right) - 2)
 
 
-def test_signed_thinking_and_odd_numbers_leave_as_they_came():
+def test_signed_thinking_and_odd_numbers_leave_as_they_came() -> None:
     raw = (
         b'{"max_tokens":1e3,"temperature":1.0,"big":123456789012345678901234567890,"messages":[{"role":"user",'
         b'"content":"hi"},{"role":"assistant","content":[{"type":"thinking","thinking":"a\\u00e9\\/b","signature":"Ep=="},'
@@ -123,14 +128,14 @@ def test_signed_thinking_and_odd_numbers_leave_as_they_came():
     assert splice(raw, patches) == raw.replace(b'"long"', b'"replaced 0"')
 
 
-def test_a_key_that_stands_twice_is_refused_where_it_would_matter():
+def test_a_key_that_stands_twice_is_refused_where_it_would_matter() -> None:
     with pytest.raises(ScanError, match="only once"):
         read("anthropic", b'{"messages":[],"messages":[]}')
     with pytest.raises(ScanError, match="only once"):
         read("anthropic", b'{"messages":[{"role":"user","content":"a","content":"b"}]}')
 
 
-def test_strings_that_utf8_cannot_carry_are_left_alone():
+def test_strings_that_utf8_cannot_carry_are_left_alone() -> None:
     raw = (
         b'{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"\\ud800 lone"},'
         b'{"type":"tool_result","tool_use_id":"b","content":"\xff\xfe"},'
@@ -140,7 +145,7 @@ def test_strings_that_utf8_cannot_carry_are_left_alone():
     assert [layout.text(block) for block in layout.blocks] == [None, None, "𝄞"]
 
 
-def test_overlapping_patches_are_an_error():
+def test_overlapping_patches_are_an_error() -> None:
     with pytest.raises(ValueError, match="overlaps"):
         splice(b"0123456789", [Patch(0, 5, b""), Patch(4, 6, b"")])
     with pytest.raises(ValueError, match="leaves the body"):
@@ -150,7 +155,7 @@ def test_overlapping_patches_are_an_error():
 @pytest.mark.parametrize(
     "text", ["\\" * 20_000_000, '"' * 5_000_000, "a\n" * 10_000_000], ids=["backslashes", "quotes", "lines"]
 )
-def test_twenty_megabytes_are_read_in_linear_time(text):
+def test_twenty_megabytes_are_read_in_linear_time(text: str) -> None:
     raw = (
         b'{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":'
         + quote(text)
@@ -162,7 +167,7 @@ def test_twenty_megabytes_are_read_in_linear_time(text):
     assert read_string(raw, layout.blocks[0].span) == text
 
 
-def test_deep_nesting_is_refused_and_does_not_crash():
+def test_deep_nesting_is_refused_and_does_not_crash() -> None:
     for raw in (b'{"messages":' + b"[" * 100_000, b'{"a":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001):
         with pytest.raises(ScanError):
             read("anthropic", raw)
