@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from headroom.cache import CacheSettings, Plan, RequestFacts, optimize, settle
 from headroom.errors import without_message
@@ -57,8 +57,7 @@ class RawRequest:
     tool_profiles: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockReport:
+class BlockReport(NamedTuple):
     """What was done to one tool output: its place in the body, its call, its size before and after, and why."""
 
     span: tuple[int, int]

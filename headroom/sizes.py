@@ -1,6 +1,5 @@
 """Estimates of how many tokens the parts of a request have, where nobody needs them exactly."""
 
-from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -27,11 +26,11 @@ def span_tokens(span: Span) -> int:
 
 def messages_tokens(layout: Layout, texts: Sequence[int]) -> int:
     """Tokens of the list of messages, whose blocks have ``texts`` tokens: those, and the bytes around them."""
-    inside = Counter[int]()
+    around = [turn.span.end - turn.span.start for turn in layout.turns]
     for block in layout.blocks:
-        inside[block.turn] += block.span.end - block.span.start
-    around = sum(min(turn.span.end - turn.span.start - inside[i], OPAQUE_BYTES) for i, turn in enumerate(layout.turns))
-    return sum(texts) + int(around / BYTES_PER_TOKEN)
+        start, end = block.span
+        around[block.turn] -= end - start
+    return sum(texts) + int(sum(min(size, OPAQUE_BYTES) for size in around) / BYTES_PER_TOKEN)
 
 
 class Sizes:
