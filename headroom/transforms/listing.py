@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import groupby
-from typing import NamedTuple
 
 from headroom.transforms.base import Compressed, Context
 from headroom.transforms.frames import bodies
@@ -62,44 +61,35 @@ def _rewrite(text: str, form: Callable[[Lines], Lines | None]) -> Compressed | N
     return Compressed(result, "listing") if result != text and len(result) <= len(text) else None
 
 
-class _Block(NamedTuple):
-    """A directory of ``ls``: its path, None where ``ls`` wrote none, and its entries."""
-
-    path: str | None
-    entries: Lines
-
-
-_SPACED = re.compile(r"[ \t]")
 _MAX_DEPTH = 40
 
 
-def _is_empty(line: str) -> bool:
-    return not line
-
-
 def _names(lines: Lines) -> Lines | None:
-    blocks = _blocks(lines)
-    if blocks is None:
+    body = "\n".join(lines)
+    if " " in body or "\t" in body or "\n\n\n" in body:
+        return None
+    blocks = [_block(block) for block in body.split("\n\n")]
+    if any(":\n" in entries or entries.endswith(":") for _, entries in blocks):
         return None
     out: Lines = []
     above: Lines = []  # the directories around the next one, outermost first
-    joined = ""  # path of a directory whose only entry is the next one
+    joined = False  # whether the next one is all that the directory before it has
     for i, (path, entries) in enumerate(blocks):
         if path is None:
-            out += ["", " ".join(entries)] if i else [" ".join(entries)]
-            above, joined = [], ""
+            out += ["", entries.replace("\n", " ")] if i else [entries.replace("\n", " ")]
+            above, joined = [], False
             continue
-        follows = blocks[i + 1].path if i + 1 < len(blocks) else None
+        follows = blocks[i + 1][0] if i + 1 < len(blocks) else None
         while not joined and above and not _right_below(path, above[-1]):
             above.pop()
-        only = len(entries) == 1 and above and follows == f"{path}/{entries[0]}"
-        if only and len(above) < _MAX_DEPTH:
-            joined = path
+        if above and len(above) < _MAX_DEPTH and follows == f"{path}/{entries}":
+            joined = True
             continue
         label = path[len(above[-1]) + 1 :] if above else path
-        out.append(f"{' ' * len(above)}{label}: {' '.join(entries)}".rstrip(" "))
+        side_by_side = entries.replace("\n", " ")
+        out.append(f"{' ' * len(above)}{label}: {side_by_side}" if entries else f"{' ' * len(above)}{label}:")
         above.append(path)
-        joined = ""
+        joined = False
     return out
 
 
@@ -107,22 +97,10 @@ def _right_below(path: str, parent: str) -> bool:
     return path.startswith(parent + "/") and "/" not in path[len(parent) + 1 :]
 
 
-def _blocks(lines: Lines) -> list[_Block] | None:
-    """The directories in the output of ``ls``; None when some line is no plain name."""
-    if any(map(_SPACED.search, lines)):
-        return None
-    blocks: list[_Block] = []
-    for empty, run in groupby(lines, key=_is_empty):
-        entries = list(run)
-        if empty:
-            if len(entries) > 1:
-                return None
-            continue
-        path = entries.pop(0)[:-1] if entries[0].endswith(":") and len(entries[0]) > 1 else None
-        if any(entry.endswith(":") for entry in entries):
-            return None
-        blocks.append(_Block(path, entries))
-    return blocks
+def _block(text: str) -> tuple[str | None, str]:
+    """The path of a directory, None where ``ls`` wrote none, and its entries, one a line."""
+    head, _, rest = text.partition("\n")
+    return (head[:-1], rest) if head.endswith(":") and len(head) > 1 else (None, text)
 
 
 ROW = re.compile(
@@ -134,39 +112,39 @@ _DATED = re.compile(r"[A-Z][a-z]{2} [ \d]\d |\d{4}-\d\d-\d\d ")
 
 
 def _rows(lines: Lines) -> Lines | None:
+    matches = list(map(ROW.fullmatch, lines))
     out: Lines = []
     found = False
-    for is_row, run in groupby(((line, ROW.fullmatch(line)) for line in lines), key=lambda pair: pair[1] is not None):
-        pairs = list(run)
-        if is_row and len(pairs) >= MIN_ROWS and not any(match and _DATED.match(match["name"]) for _, match in pairs):
-            out += _table([match for _, match in pairs if match])
+    i = 0
+    while i < len(lines):
+        end = i + 1
+        while end < len(lines) and (matches[end] is None) == (matches[i] is None):
+            end += 1
+        table = [match.groups() for match in matches[i:end] if match]
+        if len(table) >= MIN_ROWS and not any(_DATED.match(row[-1]) for row in table):
+            out += _table(table)
             found = True
         else:
-            out += [line for line, _ in pairs]
+            out += lines[i:end]
+        i = end
     return out if found else None
 
 
-def _table(matches: list[re.Match[str]]) -> Lines:
+def _table(table: list[tuple[str, ...]]) -> Lines:
     """The rows without what most of them share, below a line that says it."""
-
-    def common(*columns: str) -> str:
-        return Counter(" ".join(match[column] for column in columns) for match in matches).most_common(1)[0][0]
-
-    kind, owners, date = common("mode", "links"), common("owner", "group"), common("date")
-    directories = Counter(match["mode"] for match in matches if match["mode"][0] == "d")
+    kinds = Counter((mode, links) for mode, links, *_ in table)
+    directories = Counter(row[0] for row in table if row[0][0] == "d")
+    kind = kinds.most_common(1)[0][0]
+    owners = Counter((row[2], row[3]) for row in table).most_common(1)[0][0]
+    date = Counter(row[5] for row in table).most_common(1)[0][0]
     directory = max(directories, key=directories.__getitem__, default="")
     short = f"; d is {directory}" if directory else ""
-    out = [f"[ls -l; where a line does not say: {kind} {owners}, {date}{short}]"]
-    for match in matches:
-        parts = []
-        if f"{match['mode']} {match['links']}" != kind:
-            parts += ["d" if match["mode"] == directory else match["mode"], match["links"]]
-        if f"{match['owner']} {match['group']}" != owners:
-            parts += [match["owner"], match["group"]]
-        parts.append(match["size"])
-        if match["date"] != date:
-            parts.append(match["date"])
-        out.append(" ".join([*parts, match["name"]]))
+    out = [f"[ls -l; where a line does not say: {' '.join(kind)} {' '.join(owners)}, {date}{short}]"]
+    for mode, links, owner, group, size, day, name in table:
+        said = "" if (mode, links) == kind else f"{'d' if mode == directory else mode} {links} "
+        if (owner, group) != owners:
+            said += f"{owner} {group} "
+        out.append(f"{said}{size} {name}" if day == date else f"{said}{size} {day} {name}")
     return out
 
 
@@ -183,7 +161,7 @@ def _paths(lines: Lines) -> Lines | None:
 
 def _folder(line: str) -> str:
     """The directory of a path, with its slash; "" for what is no path, or stands at the top."""
-    if _SPACED.search(line):
+    if " " in line or "\t" in line:
         return ""
     return line[: line.rfind("/", 0, -1) + 1]
 

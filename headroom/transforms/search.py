@@ -5,7 +5,7 @@ The form of ``rg --heading``. The path stands in full, a blank line ends its hit
 
 import re
 from itertools import groupby
-from typing import NamedTuple
+from operator import itemgetter
 
 from headroom.transforms.base import Compressed, Context
 
@@ -20,8 +20,9 @@ LEFT_OUT = "[{} more hits, in lines {}]"
 
 _WINDOWS = r"(?:[A-Za-z]:\\)?"
 _LETTER = r"(?=[^\s:A-Za-z_]*+[A-Za-z_])"
-_NUMBERED = re.compile(rf"({_WINDOWS}{_LETTER}[^\s:]++):(?=\d+:)")
-_PLAIN = re.compile(rf"({_WINDOWS}{_LETTER}(?=[^\s:./]*+[./])[^\s:]++):(?!//)")
+_NO_TIME = r"(?!\d{4}-\d\d-\d\dT?\d)"
+_NUMBERED = re.compile(rf"({_WINDOWS}{_NO_TIME}{_LETTER}[^\s:]++):(?=\d+:)")
+_PLAIN = re.compile(rf"({_WINDOWS}{_NO_TIME}{_LETTER}(?=[^\s:./]*+[./])[^\s:]++):(?!//)")
 _HEADING = re.compile(r"\S+:\Z")
 _NUMBER_DASH = re.compile(r"-(?=\d+-)")
 _DASH = re.compile(r"-")
@@ -30,12 +31,10 @@ _CHUNK_END = "--"
 _MAX_DASHES = 16
 
 
-class _Hit(NamedTuple):
-    """A line. ``path`` is "" where it is no hit; ``sign`` is the colon or dash after it, ``rest`` what follows."""
+_Hit = tuple[str, str, str]
+"""A line: its path, "" where it is no hit; the colon or dash after it; and what follows."""
 
-    path: str
-    sign: str
-    rest: str
+_path = itemgetter(0)
 
 
 def compress(text: str, context: Context) -> Compressed | None:
@@ -46,53 +45,52 @@ def compress(text: str, context: Context) -> Compressed | None:
     """
     body = text.rstrip("\n")
     lines = body.split("\n")
-    numbered = sum(_NUMBERED.match(line) is not None for line in lines) > 1
-    hits = _hits(lines, numbered)
+    matches = list(map(_NUMBERED.match, lines))
+    numbered = len(matches) - matches.count(None) > 1
+    if not numbered:
+        matches = list(map(_PLAIN.match, lines))
+        if len(matches) - matches.count(None) < 2:
+            return None
+    hits = _hits(lines, matches, _NUMBER_DASH if numbered else _DASH)
     groups = [(path, list(run)) for path, run in groupby(hits, key=_path)]
     if all(not path or len(run) == 1 for path, run in groups):
         return None
-    signs = not numbered and any(hit.path and (hit.sign != ":" or _NEEDS_SIGN.match(hit.rest)) for hit in hits)
+    signs = not numbered and any(path and (sign != ":" or _NEEDS_SIGN.match(rest)) for path, sign, rest in hits)
     room = 0 if context.lossless or not numbered else _room(groups)
     words = frozenset(re.findall(r"\w{3,}", context.query.lower()))
     out: list[str] = []
     left_out = 0
     for path, run in groups:
-        rests = [hit.sign + hit.rest if signs or not hit.sign else hit.rest for hit in run]
         if not path or len(run) == 1:
-            literal = [hit.path + hit.sign + hit.rest for hit in run]
-            if any(map(_HEADING.match, literal)):
+            literal = ["".join(hit) for hit in run]
+            if any(line.endswith(":") and _HEADING.match(line) for line in literal):
                 return None
             out += literal
-        elif "" in rests or any(hit.sign and rest == _CHUNK_END for hit, rest in zip(run, rests, strict=True)):
+            continue
+        rests = [sign + rest for _, sign, rest in run] if signs else [rest for _, _, rest in run]
+        if "" in rests or (
+            _CHUNK_END in rests and any(hit[1] and rest == _CHUNK_END for hit, rest in zip(run, rests, strict=True))
+        ):
             return None
-        else:
-            if room and len(rests) > room:
-                rests = _best(rests, words, room)
-                left_out += len(run) - room
-            out += [path + ":", *rests, ""]
+        if room and len(rests) > room:
+            rests = _best(rests, words, room)
+            left_out += len(run) - room
+        out += [path + ":", *rests, ""]
     if not out[-1]:
         out.pop()
     result = "\n".join(out) + text[len(body) :]
     return Compressed(result, "search", not left_out, left_out) if len(result) < len(text) else None
 
 
-def _path(hit: _Hit) -> str:
-    return hit.path
-
-
-def _hits(lines: list[str], numbered: bool) -> list[_Hit]:
-    pattern, dash = (_NUMBERED, _NUMBER_DASH) if numbered else (_PLAIN, _DASH)
-    matches = [pattern.match(line) for line in lines]
+def _hits(lines: list[str], matches: list[re.Match[str] | None], dash: re.Pattern[str]) -> list[_Hit]:
     known = {match[1] for match in matches if match}
-    hits: list[_Hit] = []
-    for line, match in zip(lines, matches, strict=True):
-        if match:
-            hits.append(_Hit(match[1], ":", line[match.end() :]))
-        else:
-            hits.append(_around(line, known, dash))
+    hits: list[_Hit] = [
+        (match[1], ":", line[match.end() :]) if match else _around(line, known, dash)
+        for line, match in zip(lines, matches, strict=True)
+    ]
     for i in range(1, len(hits) - 1):
-        if not hits[i].path and hits[i].rest == _CHUNK_END and hits[i - 1].path == hits[i + 1].path:
-            hits[i] = _Hit(hits[i - 1].path, "", _CHUNK_END)
+        if hits[i][2] == _CHUNK_END and not hits[i][0] and hits[i - 1][0] == hits[i + 1][0]:
+            hits[i] = (hits[i - 1][0], "", _CHUNK_END)
     return hits
 
 
@@ -101,10 +99,10 @@ def _around(line: str, known: set[str], dash: re.Pattern[str]) -> _Hit:
     if known and "-" in line:
         for tries, found in enumerate(dash.finditer(line)):
             if line[: found.start()] in known:
-                return _Hit(line[: found.start()], "-", line[found.end() :])
+                return line[: found.start()], "-", line[found.end() :]
             if tries == _MAX_DASHES:
                 break
-    return _Hit("", "", line)
+    return "", "", line
 
 
 def _room(groups: list[tuple[str, list[_Hit]]]) -> int:

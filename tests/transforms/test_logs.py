@@ -10,10 +10,14 @@ from headroom.transforms.logs import compress
 from tests.support.short import short
 
 CONTEXT = Context()
-NAMED = re.compile(r'\[again: the (?:(\d+) lines above from|line above that begins with) "(.*)"(?: on)?, block (\d+)\]')
+NAMED = re.compile(r'\[again: the (?:(\d+) lines above from|line above,) "(.*)"(?: on)?, block (\d+)\]')
 NAMED_AGAIN = re.compile(r"\[again: block (\d+)\]")
 AGAIN = re.compile(r"\[the line above (\d+) more times\]")
 SHARED = re.compile(r'\[the (\d+) lines below begin with "(.*?)"(?: and, after one word, go on with "(.*)")?\]')
+
+
+def is_quoted(line: str, quote: str) -> bool:
+    return line.startswith(quote[:-1]) if quote.endswith("…") else line == quote
 
 
 def said_again(text: str) -> str:
@@ -35,7 +39,7 @@ def said_again(text: str) -> str:
     for line in lines:
         named, again, times = NAMED.fullmatch(line), NAMED_AGAIN.fullmatch(line), AGAIN.fullmatch(line)
         if named:
-            start = next(i for i, above in enumerate(lines) if above.strip().startswith(named[2]))
+            start = next(i for i, above in enumerate(lines) if is_quoted(above.strip(), named[2]))
             blocks[named[3]] = lines[start : start + int(named[1] or 1)]
         if named:
             last = blocks[named[3]]
@@ -59,6 +63,8 @@ LINE = st.sampled_from(
         "2026-11-24T01:03:04.001Z WARN [pool-1] late",
         "Compiling 3 files",
         "x",
+        "Compiling 3 files again and again until it works",
+        "Compiling 3 files again and again until it works or not",
         '  File "/srv/shop/core/orders.py", line 20, in total',
         "    return total(discount(amount, percent), self.country)",
     ]
