@@ -43,7 +43,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="headroom-demo-", delete=not wishes.keep) as folder:
             return _run(Path(folder), console, wishes.keep, wishes.svg)
     except HeadroomError as error:
-        print(f"demo: {error.message}", file=sys.stderr)
+        print(f"demo: {error.message} (--keep keeps mitmdump's log)", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("demo: stopped", file=sys.stderr)
@@ -73,7 +73,7 @@ def _run(folder: Path, console: Console, keep: bool, svg: Path | None) -> int:
 def _head() -> RenderableType:
     return Text.assemble(
         ("A coding session", "bold"),
-        f" of {len(ANSWERS)} requests, {MODEL}, through mitmdump -s headroom_addon.py to a stand-in provider",
+        f" of {len(ANSWERS)} requests, {MODEL}, through mitmdump -s headroom_addon.py to a stand-in provider\n",
     )
 
 

@@ -1,6 +1,6 @@
 """The project that the session is about, and the agent's tools on it, in memory.
 
-The files are in ``project/``, and so is what pytest says of them at each stage: the demo runs nothing.
+The files are in ``texts/``, and so is what pytest says of them at each stage: the demo runs nothing.
 """
 
 import difflib
@@ -15,8 +15,8 @@ RUNS = ("pytest_1.txt", "pytest_2.txt", "pytest_3.txt")
 
 
 def text(name: str) -> str:
-    """One of the texts in ``project/``."""
-    return (files("headroom.demo") / "project" / name).read_text(encoding="utf-8")
+    """One of the texts in ``texts/``."""
+    return (files("headroom.demo") / "texts" / name).read_text(encoding="utf-8")
 
 
 class Project:

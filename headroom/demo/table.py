@@ -84,12 +84,12 @@ def comparison(turns: Sequence[Turn]) -> RenderableType:
     call = max(sent, key=lambda key: len(sent[key]) - len(received[key]))
     before, after = sent[call], received[call]
     news = [turn.new for turn in turns if call in _results(turn.sent)]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(f"{news[0]}: the client sent {count(before):,} tokens", ratio=1, no_wrap=True)
     table.add_column(f"the provider received {count(after):,}", ratio=1)
     for left, right in _side_by_side(before.splitlines(), after.splitlines()):
         table.add_row(Text(left.replace("\t", "  "), "dim"), Text(right.replace("\t", "  ")))
-    return Group(Text("One original and what went out in its place", "bold"), table)
+    return Group(Text("One original and what went out in its place\n", "bold"), table)
 
 
 def _figures(turn: Turn) -> dict[str, float]:
