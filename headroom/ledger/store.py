@@ -57,6 +57,7 @@ class Ledger:
         self._problem: str | None = None
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._suspect = False
         self._open_at = self._write_at = 0.0
         self._keeper: threading.Thread | None = None
         self._changed, self._closing = threading.Event(), threading.Event()
@@ -169,10 +170,11 @@ class Ledger:
             try:
                 tables.add(database, batch)
             except sqlite3.Error as error:
-                if not self._failed(error) or again:
-                    self._write_at = time.monotonic() + RETRY_SECONDS
-                again = True
-                continue
+                if self._failed(error) and not again:
+                    again = True
+                    continue
+                self._write_at = time.monotonic() + RETRY_SECONDS
+                break
             for _ in batch:
                 self._waiting.popleft()
             self._works()
@@ -192,29 +194,36 @@ class Ledger:
             return None
 
     def _database(self) -> sqlite3.Connection | None:
-        """The open database; None when there is none and it is too early to try again."""
+        """The open database; None when there is none and it is too early to try again.
+
+        A connection that had an I/O error is replaced when a new one can be had; until then it may still be read.
+        """
         if self._connection is not None and _identity(self._path) != self._file:
             log.warning("%s was taken away while it was in use: it is opened anew", self._path)
             self._drop()
-        if self._connection is None and time.monotonic() >= self._open_at:
+        if (self._connection is None or self._suspect) and time.monotonic() >= self._open_at:
             try:
-                self._connection = tables.open_database(self._path)
-                self._file = _identity(self._path)
+                fresh = tables.open_database(self._path)
             except (sqlite3.Error, OSError, HeadroomError) as error:
                 self._open_at = time.monotonic() + RETRY_SECONDS
                 self._say(error)
+            else:
+                self._drop()
+                self._connection, self._file, self._suspect = fresh, _identity(self._path), False
         return self._connection
 
     def _failed(self, error: sqlite3.Error) -> bool:
         """Come back to a clean state. True when a broken file was moved aside and it can be tried again at once."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if not is_corrupt(error):
             self._say(error)
+            self._suspect = getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+                sqlite3.SQLITE_IOERR,
+                sqlite3.SQLITE_CANTOPEN,
+            )
+            self._open_at = time.monotonic() + RETRY_SECONDS
             if self._connection is not None and self._connection.in_transaction:
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
-            if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-                self._drop()
             return False
         self._drop()
         try:
