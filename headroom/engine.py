@@ -16,7 +16,7 @@ from headroom.session.conversation import Conversation, Conversations, Standing,
 from headroom.session.identity import Identity, identify, without_billing_line
 from headroom.session.memory import Decision, Memory, RamMemory
 from headroom.session.prefix import Prefixes, PrefixHistory
-from headroom.sizes import Sizes, estimate, messages_tokens, span_tokens
+from headroom.sizes import Sizes, ends, estimate, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
 from headroom.transforms.pipeline import LEAST_TOKENS, shorten
@@ -155,15 +155,15 @@ class Engine:
                 conversations.drop(conversation)
                 raise
             conversation.layout = layout
-            head = self._sizes.head(layout)
-            reports = self._report(conversation, layout, head)
+            sizes = [
+                standing.decision.after if standing.decision else standing.tokens for standing in conversation.standings
+            ]
+            ends_at, after = ends(layout, sizes, self._sizes.head(layout))
+            reports = self._report(conversation, layout, ends_at)
         conversations.keep(hint, conversation)
         saved: Counter[str] = Counter()
         for report in reports:
             saved.update(report.saved)
-        after = head + messages_tokens(
-            layout, [s.decision.after if s.decision else s.tokens for s in conversation.standings]
-        )
         patches = [
             Patch(*report.span, quote(report.replacement)) for report in reports if report.replacement is not None
         ]
@@ -296,14 +296,12 @@ class Engine:
         decision = Decision(key, shortened.text, tokens, shortened.tokens, shortened.saved, needs)
         return Standing(_identity(decision), tokens, decision)
 
-    def _report(self, conversation: Conversation, layout: Layout, head: int) -> list[BlockReport]:
-        new_from, ends_at = layout.first_new_turn, head
+    def _report(self, conversation: Conversation, layout: Layout, ends_at: list[int]) -> list[BlockReport]:
+        new_from = layout.first_new_turn
         reports = []
         for number, (block, standing) in enumerate(zip(layout.blocks, conversation.standings, strict=True)):
-            decision = standing.decision
-            after = decision.after if decision else standing.tokens
-            ends_at += after
             if block.kind == "result":
+                decision = standing.decision
                 reports.append(
                     BlockReport(
                         (block.span.start, block.span.end),
@@ -311,12 +309,12 @@ class Engine:
                         layout.tool(block),
                         conversation.sources[number].subject,
                         standing.tokens,
-                        after,
+                        decision.after if decision else standing.tokens,
                         decision.saved if decision else {},
                         standing.reason,
                         block.turn >= new_from,
                         decision.replacement if decision else None,
-                        ends_at,
+                        ends_at[number],
                     )
                 )
         return reports

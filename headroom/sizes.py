@@ -24,13 +24,24 @@ def span_tokens(span: Span) -> int:
     return int((span.end - span.start) / BYTES_PER_TOKEN)
 
 
-def messages_tokens(layout: Layout, texts: Sequence[int]) -> int:
-    """Tokens of the list of messages, whose blocks have ``texts`` tokens: those, and the bytes around them."""
+def ends(layout: Layout, texts: Sequence[int], head: int) -> tuple[list[int], int]:
+    """For each block, whose texts have so many tokens, how many tokens the request has up to its end; and all of them.
+
+    ``head`` tokens stand before the messages. What is around a turn's texts counts at its beginning.
+    """
     around = [turn.span.end - turn.span.start for turn in layout.turns]
     for block in layout.blocks:
         start, end = block.span
         around[block.turn] -= end - start
-    return sum(texts) + int(sum(min(size, OPAQUE_BYTES) for size in around) / BYTES_PER_TOKEN)
+    found: list[int] = []
+    at, turn = head, -1
+    for block, size in zip(layout.blocks, texts, strict=True):
+        while turn < block.turn:
+            turn += 1
+            at += int(min(around[turn], OPAQUE_BYTES) / BYTES_PER_TOKEN)
+        at += size
+        found.append(at)
+    return found, at + sum(int(min(size, OPAQUE_BYTES) / BYTES_PER_TOKEN) for size in around[turn + 1 :])
 
 
 class Sizes:
