@@ -69,7 +69,7 @@ def test_tool_outputs_get_shorter_and_nothing_else_changes(turns: list[Turn]) ->
     assert all(turn.row.tokens_after <= turn.row.tokens_before for turn in turns)
 
 
-def test_the_ledger_claims_no_more_than_the_originals_would_have_cost(turns: list[Turn]) -> None:
+def test_the_ledger_claims_what_the_originals_would_have_cost_and_no_more(turns: list[Turn]) -> None:
     cache, price = PrefixCache(), price_for("anthropic", MODEL)
     real = claimed = cost = 0.0
     for turn in turns:
@@ -79,7 +79,7 @@ def test_the_ledger_claims_no_more_than_the_originals_would_have_cost(turns: lis
         real += bill(cache.bill(json.loads(turn.sent), usage.output_tokens), price)
         claimed += row.cost_without_usd
         cost += row.cost_usd
-    assert cost < claimed <= real
+    assert 0.98 * real <= claimed <= real and cost < claimed
 
 
 def test_the_tests_of_the_project_say_what_pytest_says(tmp_path: Path) -> None:
