@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from headroom.transforms import router
+from headroom.transforms import frames, router
 from headroom.transforms.base import Context
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("*.txt"))
@@ -29,3 +29,22 @@ def test_at_least_97_in_100_samples_are_told_right() -> None:
         if told(text, context) != kind:
             wrong[path.stem] = (kind, told(text, context))
     assert len(wrong) <= 0.03 * len(SAMPLES), wrong
+
+
+def test_the_lines_of_a_file_are_never_rewritten():
+    for path in SAMPLES:
+        kind, context, text = sample(path)
+        if kind == "file":
+            assert router.route(text, context) == [frames.compress], path.stem
+
+
+def test_what_nobody_knows_stays_as_it_is():
+    assert router.route("Rui looks at the rates of Spain.\n", Context("mcp__notion__page")) == []
+    assert router.route("", Context()) == []
+
+
+def test_a_command_says_more_than_the_text():
+    listing = "shop/a.py:1:x\nshop/b.py:2:y\nshop/c.py:3:z\n"
+    assert told(listing, Context("Bash", {"command": "cat hits.txt"})) == "file"
+    assert told(listing, Context("Bash", {"command": "./find-hits"})) == "search"
+    assert told(listing, Context("Read", {"file_path": "hits.txt"})) == "file"
