@@ -15,7 +15,7 @@ Defaults, and why:
 | searches and listings | lossless | what is looked for is not known here; paths are what the agent goes on with |
 | sub-agents (Task, Agent) | lossless | a report that is already a summary |
 | web pages and web searches | normal | long, mostly not what was asked for, never edited, and can be fetched again |
-| plans, to-do lists, questions, skills, memory, tool search | skip | short, and instructions: their wording matters |
+| to-do lists, questions, skills, memory, tool search | skip | short, and instructions: their wording matters |
 | images | skip | no text |
 | headroom_retrieve, ccr_retrieve | skip | the agent asked for just this, in full |
 | mcp__*, and tools that nobody knows | lossless | nobody knows what their output is used for |
@@ -42,12 +42,12 @@ DEFAULT = Profile.LOSSLESS
 _NAMED = {
     Profile.SKIP: (
         # Claude Code
-        "todowrite todoread taskcreate taskupdate tasklist enterplanmode exitplanmode askuserquestion skill toolsearch "
+        "todowrite todoread taskcreate taskupdate tasklist enterplanmode askuserquestion skill toolsearch "
         "slashcommand killshell taskstop sendusermessage "
         # Codex
         "update_plan view_image request_user_input "
         # Gemini CLI
-        "save_memory write_todos ask_user activate_skill enter_plan_mode exit_plan_mode "
+        "save_memory write_todos ask_user activate_skill enter_plan_mode "
         # ours
         "headroom_retrieve ccr_retrieve *__headroom_retrieve"
     ),
