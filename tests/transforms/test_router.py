@@ -31,19 +31,19 @@ def test_at_least_97_in_100_samples_are_told_right() -> None:
     assert len(wrong) <= 0.03 * len(SAMPLES), wrong
 
 
-def test_the_lines_of_a_file_are_never_rewritten():
+def test_the_lines_of_a_file_are_never_rewritten() -> None:
     for path in SAMPLES:
         kind, context, text = sample(path)
         if kind == "file":
             assert router.route(text, context) == [frames.compress], path.stem
 
 
-def test_what_nobody_knows_stays_as_it_is():
+def test_what_nobody_knows_stays_as_it_is() -> None:
     assert router.route("Rui looks at the rates of Spain.\n", Context("mcp__notion__page")) == []
     assert router.route("", Context()) == []
 
 
-def test_a_command_says_more_than_the_text():
+def test_a_command_says_more_than_the_text() -> None:
     listing = "shop/a.py:1:x\nshop/b.py:2:y\nshop/c.py:3:z\n"
     assert told(listing, Context("Bash", {"command": "cat hits.txt"})) == "file"
     assert told(listing, Context("Bash", {"command": "./find-hits"})) == "search"
