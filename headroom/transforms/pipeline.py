@@ -8,9 +8,9 @@ from headroom.transforms.base import Context
 from headroom.transforms.repeats import LineIndex
 from headroom.transforms.router import kind
 
-LEAST_TOKENS = 60
+LEAST_TOKENS = 24
 """Texts of fewer tokens stay as they are."""
-LEAST_GAIN = 8
+LEAST_GAIN = 4
 """Tokens that a replacement must save, and beside them one in a hundred: other tokenizers count differently."""
 NUMBERED_READS = frozenset({"Read"})
 """Tools whose numbered lines are files, and whose clients' edits address text and not numbers: Claude Code's Read."""
@@ -38,7 +38,7 @@ def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Con
     if form is not whole:
         candidates.append(_refer(form, index, subject, context))
     best = min(candidates, key=lambda candidate: candidate.tokens)
-    if tokens - best.tokens < LEAST_GAIN + tokens // 100 or len(best.text.encode()) >= len(text.encode()):
+    if tokens - best.tokens < LEAST_GAIN + tokens // 100 or len(best.text.encode()) > len(text.encode()):
         return None
     return best
 
