@@ -101,6 +101,9 @@ def add(database: sqlite3.Connection, exchanges: Iterable[Exchange]) -> None:
         numbers = totals_of(exchange).numbers()
         database.executemany(_ADD, [(*scope, exchange.time, exchange.time, *numbers) for scope in _scopes(exchange)])
     database.execute("COMMIT")
+    database.execute(
+        "PRAGMA shrink_memory"
+    )  # the next write reads what is on the disk, and sees if that was overwritten
 
 
 def recent(database: sqlite3.Connection, limit: int) -> list[Exchange]:

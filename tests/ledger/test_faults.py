@@ -256,6 +256,20 @@ def test_a_file_that_breaks_while_it_is_open_is_moved_aside_and_the_row_goes_int
     assert len(list(path.parent.glob("ledger.db.corrupt-*[0-9]"))) == 1
 
 
+def test_a_file_that_is_overwritten_under_its_only_user_takes_no_row_with_it(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.record(exchange())
+    for part in (path, path.with_name("ledger.db-wal")):
+        with part.open("r+b") as file:
+            file.write(b"garbage " * (part.stat().st_size // 8))
+    rows = [exchange() for _ in range(3)]
+    for row in rows:
+        ledger.record(row)
+    ledger.close()
+    assert ids(path) == {row.id for row in rows}
+    assert sound(path)
+
+
 @pytest.mark.parametrize("take_away", [shutil.rmtree, lambda folder: folder.rename(folder.with_name("elsewhere"))])
 def test_a_workspace_that_is_taken_away_in_mid_run_is_made_again(take_away: Callable[[Path], None], path: Path) -> None:
     ledger = Ledger(path)
