@@ -1,10 +1,9 @@
 """The ledger's tables: opening them, adding rows, reading rows and sums."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from headroom.ledger.files import file_lock
 from headroom.ledger.row import Exchange
 from headroom.ledger.totals import NUMBERS, Totals, from_numbers, totals_of
 from headroom.paths import private_dir
-from headroom.stores.sqlite import is_corrupt, move_aside
+from headroom.stores.sqlite import is_corrupt, move_aside, opened
 from headroom.wire.usage import Usage
 
 BUSY_SECONDS = 0.2
@@ -101,9 +100,8 @@ def add(database: sqlite3.Connection, exchanges: Iterable[Exchange]) -> None:
         numbers = totals_of(exchange).numbers()
         database.executemany(_ADD, [(*scope, exchange.time, exchange.time, *numbers) for scope in _scopes(exchange)])
     database.execute("COMMIT")
-    database.execute(
-        "PRAGMA shrink_memory"
-    )  # the next write reads what is on the disk, and sees if that was overwritten
+    # The next write then reads what is on the disk, and sees if that was overwritten.
+    database.execute("PRAGMA shrink_memory")
 
 
 def recent(database: sqlite3.Connection, limit: int) -> list[Exchange]:
@@ -167,19 +165,7 @@ def running_totals(
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    # Only a file that is not there is opened by hand: closing one would drop the locks that SQLite holds on it for
-    # another connection of this process (https://sqlite.org/howtocorrupt.html, 2.2). -wal and -shm get its mode.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        _migrate(path, database)
-    except BaseException:
-        database.close()
-        raise
-    return database
+    return opened(path, lambda database: _migrate(path, database), BUSY_SECONDS)
 
 
 def _migrate(path: Path, database: sqlite3.Connection) -> None:

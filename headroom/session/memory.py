@@ -202,6 +202,7 @@ class SqliteMemory:
                 [_row(decision) for decision in self._ram.all()],
             )
             database.execute("COMMIT")
+            database.execute("PRAGMA shrink_memory")  # so that the next one sees if the file was overwritten
         except sqlite3.Error as error:
             self._failed(error)
             return False

@@ -5,12 +5,14 @@ import logging
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from headroom.errors import StorageError
 from headroom.paths import private_dir
 
 log = logging.getLogger(__name__)
+LOOKING_SECONDS = 0.2
 
 
 def connect(path: Path, schema: str, busy_seconds: float) -> sqlite3.Connection:
@@ -23,12 +25,16 @@ def connect(path: Path, schema: str, busy_seconds: float) -> sqlite3.Connection:
         private_dir(path.parent)
     except StorageError as error:
         raise OSError(error.message) from error
+
+    def prepare(connection: sqlite3.Connection) -> object:
+        return connection.executescript(schema)
+
     try:
-        return _open(path, schema, busy_seconds)
+        return opened(path, prepare, busy_seconds)
     except sqlite3.DatabaseError as error:
         if not is_corrupt(error) or not move_aside(path, error):
             raise
-        return _open(path, schema, busy_seconds)
+        return opened(path, prepare, busy_seconds)
 
 
 def is_corrupt(error: BaseException) -> bool:
@@ -63,20 +69,24 @@ def move_aside(path: Path, error: BaseException) -> bool:
 def _is_sound(path: Path) -> bool:
     try:
         with contextlib.closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=0, uri=True)
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=LOOKING_SECONDS, uri=True)
         ) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except sqlite3.Error:
-        return False
+    except sqlite3.Error as error:
+        return is_locked(error)  # whoever works on it finds it sound
 
 
-def _open(path: Path, schema: str, busy_seconds: float) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives -wal and -shm the mode of the file
+def opened(path: Path, prepare: Callable[[sqlite3.Connection], object], busy_seconds: float) -> sqlite3.Connection:
+    """A connection in WAL mode that ``prepare`` has seen; raises what SQLite and ``prepare`` raise."""
+    # Only a file that is not there is opened by hand: closing one would drop the locks that SQLite holds on it for
+    # another connection of this process (https://sqlite.org/howtocorrupt.html, 2.2). -wal and -shm get its mode.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(schema)
+        prepare(connection)
     except BaseException:
         connection.close()
         raise
