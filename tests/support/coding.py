@@ -32,7 +32,7 @@ class Coding:
     def read(self, name: str = "handler", content: Any = None) -> "Coding":
         """The agent reads a file; its content is the last thing in the request."""
         self._calls += 1
-        call = f"toolu_{self._calls}"
+        call = f"toolu_{self._calls}_{self.session}"  # no two calls have the same id, whatever their sessions
         use = {"type": "tool_use", "id": call, "name": "Read", "input": {"file_path": f"/app/{name}.py"}}
         result = {"type": "tool_result", "tool_use_id": call, "content": source(name) if content is None else content}
         self.messages += [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
@@ -56,9 +56,9 @@ KEY: Mapping[str, str] = {"x-api-key": "sk-ant-api03-tests-only-SECRET"}
 
 
 def results(body: bytes) -> dict[str, Any]:
-    """What the provider has for each tool call."""
+    """What the provider has for each tool call of a session: toolu_1, toolu_2 and so on."""
     return {
-        block["tool_use_id"]: block["content"]
+        "_".join(block["tool_use_id"].split("_")[:2]): block["content"]
         for message in json.loads(body)["messages"]
         for block in message["content"]
         if isinstance(block, dict) and block["type"] == "tool_result"

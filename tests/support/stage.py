@@ -44,7 +44,7 @@ class Stage:
     def new_client(self, **options: Any) -> httpx.Client:
         """Another client with connections of its own, for instance with ``http2=True``."""
         trust = ssl.create_default_context(cafile=str(self.proxy.certificate))
-        made = httpx.Client(proxy=self.proxy.url, verify=trust, trust_env=False, timeout=30, **options)
+        made = httpx.Client(proxy=self.proxy.url, verify=trust, trust_env=False, **{"timeout": 30, **options})
         return self._clients.enter_context(made)
 
     def send(

@@ -194,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             body = received.json
-        except (ValueError, AssertionError):
+        except (ValueError, AssertionError, RecursionError):
             self._reply(received, 400, error(received.shape, Answer("the body is not a JSON object", status=400)))
             return
         if urlsplit(self.path).path.endswith("/count_tokens"):
@@ -235,13 +235,13 @@ class _Handler(BaseHTTPRequestHandler):
         return bytes(out)
 
     def _reply(self, received: Received, status: int, body: Json, headers: Iterable[tuple[str, str]] = ()) -> None:
-        received.answer = self._send(status, body, [("request-id", received.id), *headers])
+        received.answer = json.dumps(body).encode()  # before it is sent, for then a test may look
+        self._send(status, body, [("request-id", received.id), *headers])
 
-    def _send(self, status: int, body: Json, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    def _send(self, status: int, body: Json, headers: Iterable[tuple[str, str]] = ()) -> None:
         data = json.dumps(body).encode()
         self._head(status, [("content-type", "application/json"), ("content-length", str(len(data))), *headers])
         self.wfile.write(b"" if self.command == "HEAD" else data)
-        return data
 
     def _head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         self.send_response(status)
@@ -264,14 +264,14 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(answer.delay)
             answer.pace(count)
             chunk = f"{',' if count else '['}{data}\n" if as_list else _sse(name, data)
-            self._chunk(chunk.encode())
             sent += chunk.encode()
+            received.answer = bytes(sent)
+            self._chunk(chunk.encode())
         else:
             if as_list:
+                received.answer += b"]"
                 self._chunk(b"]")
-                sent += b"]"
             self._chunk(b"")
-        received.answer = bytes(sent)
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
