@@ -162,7 +162,7 @@ class Exchanges:
         try:
             done, _ = await asyncio.wait({work}, timeout=budget)
             if not done and verdict.acquire(blocking=False):
-                work.add_done_callback(asyncio.Future.exception)  # it says Abandoned, and nobody asks
+                work.cancel()  # what has not begun never does; what has gives up before it remembers anything
                 raise TimeoutError
             exchange.rewrite = await work
         except TimeoutError:
@@ -344,6 +344,11 @@ class Exchanges:
 
     def close(self) -> None:
         """Write down what is still open, say what this run came to, let go of the files."""
+        for exchange in self._open.values():
+            exchange.reason = "; ".join(filter(None, (exchange.reason, "the proxy ended before the answer")))
+            self._close(exchange)
+        self._open.clear()
+        self.sockets.close()
         self._pool.shutdown(wait=True)
         while self._closed:
             self._write_next()

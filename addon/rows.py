@@ -82,7 +82,7 @@ def to_row(exchange: Exchange) -> Row:
         mode=exchange.mode,
         status=exchange.status,
         outcome=exchange.outcome,
-        reason=exchange.reason or (reader.error_type if reader else None) or "",
+        reason="; ".join(filter(None, (exchange.reason, reader.error_type if reader else None))),
         tokens_before=rewrite.tokens_before if rewrite else 0,
         tokens_after=rewrite.tokens_after if rewrite else 0,
         saved_by_strategy=dict(rewrite.saved) if rewrite else {},

@@ -103,7 +103,15 @@ class Sockets:
 
     def end(self, flow: http.HTTPFlow) -> None:
         """The connection is closed, by whichever side."""
-        socket = self._open.pop(flow.id, None)
+        self._end(self._open.pop(flow.id, None))
+
+    def close(self) -> None:
+        """The proxy ends."""
+        for socket in self._open.values():
+            self._end(socket)
+        self._open.clear()
+
+    def _end(self, socket: Socket | None) -> None:
         if socket is not None and socket.exchange is not None:
             socket.exchange.reason = socket.exchange.reason or "connection closed before the answer was complete"
             self._close(socket.exchange)
