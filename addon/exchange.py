@@ -20,7 +20,6 @@ from addon.rows import REFUSED, Exchange, describe, error_body, one_line, summar
 from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
-from headroom import paths
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
@@ -52,7 +51,7 @@ class Exchanges:
         self.settings = settings
         self.memory = SqliteMemory(settings.workspace / "state.db")
         self.engine = Engine(self.memory, settings.cache)
-        self.ledger = Ledger(settings.workspace / "ledger.db", paths.savings_path())
+        self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
         self.betas = SessionBetaTracker(settings.beta_sessions)
         self._open: dict[str, Exchange] = {}

@@ -12,7 +12,7 @@ from headroom.cache import Plan, accounting
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
 from headroom.ledger import Totals
-from headroom.ledger.cost import bill, without
+from headroom.ledger.cost import bill, input_bill, without
 from headroom.models import price_for
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
@@ -61,11 +61,12 @@ def to_row(exchange: Exchange) -> Row:
     rewrite, reader = exchange.rewrite, exchange.reader
     usage = reader.usage if reader else None
     model = (rewrite.model if rewrite else "") or (reader.model if reader else None) or ""
-    cost = cost_without = None
+    cost = input_cost = cost_without = None
     optimizer = 0.0
     if usage is not None:
         price = price_for(_MAKERS[exchange.target.shape], model)
         cost = cost_without = bill(usage, price)
+        input_cost = input_bill(usage, price)
         if rewrite is not None and exchange.outcome == "rewritten":
             unmarked = accounting.without(rewrite.plan, usage)
             cost_without = without(unmarked, price, *saved_tokens(rewrite, unmarked))
@@ -88,6 +89,7 @@ def to_row(exchange: Exchange) -> Row:
         saved_by_strategy=dict(rewrite.saved) if rewrite else {},
         usage=usage,
         cost_usd=cost,
+        input_cost_usd=input_cost,
         cost_without_usd=cost_without,
         optimizer_saved_usd=optimizer,
         rewrite_ms=1000 * exchange.seconds,

@@ -1,5 +1,6 @@
 """The addon's options, and what they and the environment come to."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ class Settings:
 
     mode: Mode
     workspace: Path
+    savings: Path
     hosts: Mapping[str, str]
     time_budget: float
     budget_usd: float | None
@@ -103,9 +105,11 @@ def read_settings(options: Options) -> Settings:
     ttl = options.headroom_cache_ttl
     if ttl not in LIVES:
         raise _wrong("headroom_cache_ttl", ttl, "auto | 5m | 1h, or nothing")
+    workspace = paths.workspace_dir(options.headroom_workspace or None)
     return Settings(
         cast(Mode, mode),
-        paths.workspace_dir(options.headroom_workspace or None),
+        workspace,
+        paths.savings_path() if os.environ.get("HEADROOM_SAVINGS_PATH") else workspace / "proxy_savings.json",
         parse_hosts(options.headroom_hosts),
         milliseconds / 1000,
         _budget(options.headroom_budget),
