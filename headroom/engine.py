@@ -150,17 +150,26 @@ class Engine:
             if not conversation.continues_in(layout):
                 conversation = Conversation(layout)
             try:
-                self._advance(conversation, layout, request.tool_profiles, memory, until, verdict or threading.Lock())
+                decided = self._advance(conversation, layout, request.tool_profiles, memory, until)
+                counts = verdict is None or verdict.acquire(blocking=False)
+                if counts:
+                    memory.remember(decided)
             except BaseException:
                 conversations.drop(conversation)
                 raise
+            if not counts and decided:  # the provider gets the originals of these
+                conversations.drop(conversation)
+                conversation = Conversation(layout)
+                self._advance(conversation, layout, request.tool_profiles, memory, until=0.0)
             conversation.layout = layout
+            conversations.keep(hint, conversation)
+            if not counts:  # but what was read stays read: the next request of a long conversation is in time
+                raise Abandoned
             sizes = [
                 standing.decision.after if standing.decision else standing.tokens for standing in conversation.standings
             ]
             ends_at, after = ends(layout, sizes, self._sizes.head(layout))
             reports = self._report(conversation, layout, ends_at)
-        conversations.keep(hint, conversation)
         saved: Counter[str] = Counter()
         for report in reports:
             saved.update(report.saved)
@@ -221,9 +230,8 @@ class Engine:
         profiles: Mapping[str, str],
         memory: Memory,
         until: float,
-        verdict: threading.Lock,
-    ) -> None:
-        """Decide the blocks that the conversation does not have yet."""
+    ) -> list[Decision]:
+        """Take in the blocks that the conversation does not have yet; what was newly decided about them."""
         start = len(conversation.standings)
         keys = [block.key(layout.body) for block in layout.blocks[start:]]
         known = memory.find(
@@ -253,9 +261,7 @@ class Engine:
             elif standing is None:
                 standing = Standing(key, span_tokens(block.span), None, "not plain text")
             conversation.stands(key, standing, source_of(layout, block, number), *([text] if text is not None else []))
-        if not verdict.acquire(blocking=False):
-            raise Abandoned
-        memory.remember(decided)
+        return decided
 
     def _add_source(self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes) -> None:
         """Add a block that is never replaced: others may refer to its lines."""

@@ -287,6 +287,23 @@ def test_an_abandoned_request_is_not_remembered() -> None:
     assert memory.all() == []
 
 
+def test_what_an_abandoned_request_was_about_to_shorten_stays_as_it_was_sent() -> None:
+    messages, verdict = read_twice(), threading.Lock()
+    engine, fresh = Engine(RamMemory()), Engine(RamMemory())
+    verdict.acquire()
+    with pytest.raises(Abandoned):
+        engine.rewrite(
+            RawRequest(
+                "anthropic", "anthropic", "/v1/messages", {"x-claude-code-session-id": "s1"}, body(messages[:3])
+            ),
+            verdict=verdict,
+        )
+    after = send(engine, messages[:5])
+    assert results(after)["toolu_1"] == FILE
+    assert results(after)["toolu_2"].startswith("[lines 1-80: the same as")
+    assert after.body == send(fresh, messages[:5]).body
+
+
 def test_many_threads_give_the_same_bytes_as_one() -> None:
     messages, engine = read_twice(), Engine(RamMemory())
     expected = [sent.body for sent in play(Engine(RamMemory()), messages)]
