@@ -32,7 +32,7 @@ class HeadroomAddon:
         try:
             settings = read_settings(ctx.options)
         except ConfigurationError as error:
-            raise exceptions.OptionsError(error.message) from error
+            raise exceptions.OptionsError(error.message) from None
         if self.settings is not None and settings.workspace != self.settings.workspace and self.exchanges is not None:
             self.exchanges.close()
             self.exchanges = None
