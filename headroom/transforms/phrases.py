@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from headroom.transforms.base import Compressed, Context
 
-SIGNS = "§¶†¤"
+SIGNS = "§¶†¤‡¦"
 """What stands for a phrase: characters of one token that the text does not have."""
 LEGEND = "In this output"
 LEAST_GAIN = 30
@@ -29,7 +29,7 @@ LEAST_TIMES = 6
 LEAST_PHRASE, MOST_PHRASE = 12, 200
 ALIKE = 0.8
 """A phrase is made longer as long as this part of its places go on alike."""
-CANDIDATES = 12
+CANDIDATES = 24
 
 _unit = re.compile(r"[\w./-]+|[^\w./-]")
 
@@ -42,7 +42,7 @@ class Phrase(NamedTuple):
 
 
 def compress(text: str, context: Context) -> Compressed | None:
-    """The text with up to four phrases written once; None where too little would be saved."""
+    """The text with up to six phrases written once; None where too little would be saved."""
     if not LEAST_TEXT <= len(text) <= MOST_TEXT:
         return None
     raw = text.encode("utf-8", "replace")
@@ -70,7 +70,7 @@ def _repeated(text: str) -> Iterator[str]:
     units = _unit.findall(text)
     grams = Counter(zip(*(units[i:] for i in range(GRAM)), strict=False))
     found: dict[str, int] = {}
-    for gram, times in grams.most_common(CANDIDATES * GRAM):
+    for gram, times in grams.most_common(CANDIDATES * 8):
         start = "".join(gram)
         if times < LEAST_TIMES or len(found) == CANDIDATES:
             break

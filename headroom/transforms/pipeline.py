@@ -15,6 +15,9 @@ LEAST_GAIN = 4
 NUMBERED_READS = frozenset({"Read"})
 """Tools whose numbered lines are files, and whose clients' edits address text and not numbers: Claude Code's Read."""
 
+DATA_FILES = (".jsonl", ".ndjson", ".log", ".csv", ".tsv", ".lock", ".sum", ".har", ".trace")
+"""Endings of files that programs write and nobody edits by hand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shortened:
@@ -48,7 +51,8 @@ def _form(whole: Shortened, context: Context) -> Shortened:
     found = kind(whole.text, context)
     if found is None:
         return whole
-    more = () if found.name == "file" else (phrases.compress,)  # no edit quotes the output of a command
+    quoted = found.name == "file" and not _is_data(context)  # by the next edit, perhaps
+    more = () if quoted else (phrases.compress,)
     for transform in (*found.transforms, *more):
         form = transform(whole.text, context)
         if form is None or (context.lossless and not form.lossless):
@@ -57,6 +61,12 @@ def _form(whole: Shortened, context: Context) -> Shortened:
         if tokens < whole.tokens:
             whole = Shortened(form.text, tokens, whole.saved | {form.strategy: whole.tokens - tokens})
     return whole
+
+
+def _is_data(context: Context) -> bool:
+    """Whether a file that was read holds data that programs write, and nobody edits by hand."""
+    path = context.arguments.get("file_path") or context.arguments.get("path") or ""
+    return isinstance(path, str) and path.lower().endswith(DATA_FILES)
 
 
 def _refer(form: Shortened, index: LineIndex, subject: str, context: Context) -> Shortened:
