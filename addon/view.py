@@ -39,6 +39,11 @@ def _report(metadata: Metadata) -> Mapping[str, Any] | None:
     return report
 
 
+def _by_gain(saved: tuple[str, int]) -> tuple[int, str]:
+    """The order of strategies: a file of flows does not keep any."""
+    return -saved[1], saved[0]
+
+
 def render(report: Mapping[str, Any], original: bytes) -> Iterator[str]:
     """The lines of the view. ``report`` is what ``exchange.describe`` made of a rewrite."""
     before, after = report["tokens_before"], report["tokens_after"]
@@ -47,6 +52,8 @@ def render(report: Mapping[str, Any], original: bytes) -> Iterator[str]:
     yield f"tokens  {before:,} -> {after:,}, saved {before - after:,}{share}   (estimates; bills are in the ledger)"
     if report["reason"]:
         yield f"reason  {report['reason']}"
+    for line in report["cache"]:
+        yield f"cache   {line}"
     for block in report["blocks"]:
         yield ""
         what = f"{block['tool']} {block['subject']}".strip() or "tool output"
@@ -54,7 +61,7 @@ def render(report: Mapping[str, Any], original: bytes) -> Iterator[str]:
         if block["replacement"] is None:
             yield head + f"{block['before']:,} tokens, left as it was: {block['reason']}"
             continue
-        done = ", ".join(f"{name} {saved:,}" for name, saved in block["saved"].items())
+        done = ", ".join(f"{name} {saved:,}" for name, saved in sorted(block["saved"].items(), key=_by_gain))
         yield head + f"{block['before']:,} -> {block['after']:,} tokens ({done}){'' if block['new'] else ', as before'}"
         start, end = block["span"]
         yield "  before"
