@@ -2,23 +2,34 @@
 
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mitmproxy import http
 
-from headroom.accounting import saved_tokens
-from headroom.cache import Plan, accounting
+from headroom.accounting import saved_tokens, written_again
+from headroom.cache import accounting
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
 from headroom.ledger import Totals
-from headroom.ledger.cost import bill, input_bill, without
+from headroom.ledger.cost import bill, input_bill, unread, without
 from headroom.models import price_for
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
 
 _MAKERS = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "openai", "gemini": "gemini"}
 """Whose models speak a shape: Claude on Vertex AI costs what Claude costs."""
+
+_KINDS = {
+    "time": "a time", "date": "a date", "id": "an id", "tool order": "tools in another order",
+    "key order": "keys in another order", "beta header": "a beta header", "model": "another model",
+    "setting": "another setting", "text": "other text",
+}  # fmt: skip
+
+_ADDED = {
+    "automatic": "automatic caching asked for", "breakpoint": "breakpoints set", "key": "cache key sent",
+    "": "nothing added",
+}  # fmt: skip
 
 REFUSED = (400, 413, 422)
 """Statuses with which a provider refuses a body unpaid."""
@@ -49,11 +60,8 @@ class Exchange:
 def take_back(exchange: Exchange, reason: str) -> None:
     """What the provider answered in the end is the original: nothing was saved."""
     exchange.outcome, exchange.reason, exchange.bytes_after = "resent", reason, exchange.bytes_before
-    rewrite = exchange.rewrite
-    if rewrite is not None:
-        exchange.rewrite = replace(
-            rewrite, body=b"", blocks=(), saved={}, tokens_after=rewrite.tokens_before, plan=Plan(), reason=reason
-        )
+    if exchange.rewrite is not None:
+        exchange.rewrite = exchange.rewrite.taken_back(reason)
 
 
 def to_row(exchange: Exchange) -> Row:
@@ -61,8 +69,10 @@ def to_row(exchange: Exchange) -> Row:
     rewrite, reader = exchange.rewrite, exchange.reader
     usage = reader.usage if reader else None
     model = (rewrite.model if rewrite else "") or (reader.model if reader else None) or ""
+    broken = rewrite.plan.broken if rewrite else None
     cost = input_cost = cost_without = None
-    optimizer = 0.0
+    optimizer = again_usd = 0.0
+    again = 0
     if usage is not None:
         price = price_for(_MAKERS[exchange.target.shape], model)
         cost = cost_without = bill(usage, price)
@@ -71,6 +81,9 @@ def to_row(exchange: Exchange) -> Row:
             unmarked = accounting.without(rewrite.plan, usage)
             cost_without = without(unmarked, price, *saved_tokens(rewrite, unmarked))
             optimizer = bill(unmarked, price) - cost
+        if rewrite is not None and broken is not None:
+            again = written_again(rewrite, usage)
+            again_usd = unread(usage, price, again)
     return Row(
         id=exchange.id,
         time=exchange.started,
@@ -96,11 +109,23 @@ def to_row(exchange: Exchange) -> Row:
         ttfb_ms=1000 * exchange.first_byte,
         bytes_before=exchange.bytes_before,
         bytes_after=exchange.bytes_after,
+        break_part=broken.part if broken else "",
+        break_kind=broken.kind if broken else "",
+        break_at=broken.at if broken else 0,
+        break_tokens=again,
+        break_usd=again_usd,
     )
 
 
 def describe(rewrite: Rewrite) -> dict[str, Any]:
     """What the content view shows, as plain data that mitmproxy can save with the flow."""
+    plan, cache = rewrite.plan, []
+    if plan.kind or plan.reason:
+        cache.append(f"{_ADDED[plan.kind]}: {plan.reason}")
+    if plan.broken is not None:
+        broken = plan.broken
+        cost = f"about {broken.tokens:,} tokens behind it are billed again" if broken.tokens else "it was not cached"
+        cache.append(f"{_where(broken.part, broken.kind, broken.at)}; {cost}")
     return {
         "session": rewrite.identity.session,
         "client": rewrite.identity.client,
@@ -109,6 +134,7 @@ def describe(rewrite: Rewrite) -> dict[str, Any]:
         "tokens_after": rewrite.tokens_after,
         "saved": dict(rewrite.saved),
         "reason": rewrite.reason,
+        "cache": cache,
         "blocks": [
             {
                 "span": list(block.span),
@@ -152,10 +178,20 @@ def one_line(row: Row) -> str:
         )
     if row.cost_usd is not None and row.cost_without_usd is not None:
         parts.append(f"${row.cost_usd:.4f}, without ${row.cost_without_usd:.4f}")
+    if row.optimizer_saved_usd:
+        parts.append(f"${row.optimizer_saved_usd:.4f} of it by caching")
+    if row.break_part:
+        cost = f": {row.break_tokens:,} tokens billed again, ${row.break_usd:.4f}" if row.break_tokens else ""
+        parts.append(_where(row.break_part, row.break_kind, row.break_at) + cost)
     parts.append(f"{row.rewrite_ms:.1f} ms")
     if row.reason:
         parts.append(row.reason)
     return f"{row.status} " + ", ".join(parts) + f" [{row.session[:12]}]"
+
+
+def _where(part: str, kind: str, at: int) -> str:
+    """What broke a prefix, in words."""
+    return f"the client changed {part}{f' at byte {at:,}' if at else ''} ({_KINDS.get(kind, kind)})"
 
 
 def summary(totals: Totals) -> str:

@@ -21,7 +21,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from headroom.cache import CacheSettings, RequestFacts, optimize, settle
+from headroom.cache import CacheSettings, RequestFacts, leave, optimize, settle
 from headroom.cache.accounting import RelativePrices, cost
 from headroom.session.prefix import Prefixes
 from headroom.wire.layout import Layout
@@ -154,8 +154,10 @@ class Program:
             history = self.prefixes.open(session, layout, self.clock)
             facts = RequestFacts("api.anthropic.com", "benchmark", session, self.clock)
             plan = optimize(layout, facts, history, self.settings)
+            sent = history.sent(self.clock)
+            leave(plan, history, sent)
             usage = ours.bill(json.loads(splice(raw, plan.patches)), now)
-            settle(plan, history, usage, self.clock)
+            settle(plan, history, sent, usage, self.clock)
             without.append(1e6 * cost(plain.bill(body, now), PRICES))
             having.append(1e6 * cost(usage, PRICES))
         self.clock += 7200

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
-from headroom.cache import CacheSettings, Plan, RequestFacts, optimize, settle
+from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, settle
 from headroom.errors import without_message
-from headroom.session.betas import beta_header
+from headroom.session.betas import beta_header, is_sticky, union
 from headroom.session.conversation import Conversation, Conversations, Standing, source_of, subject_of
 from headroom.session.identity import Identity, identify, without_billing_line
 from headroom.session.memory import Decision, Memory, RamMemory
-from headroom.session.prefix import Prefixes, PrefixHistory
+from headroom.session.prefix import Prefixes, PrefixHistory, Sent
 from headroom.sizes import Sizes, ends, estimate, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
@@ -93,8 +93,29 @@ class Rewrite:
     """What was inserted so that the provider caches the request's beginning."""
     history: PrefixHistory | None = None
     system: str = ""
+    sent: Sent | None = None
+    """What the history notes of this request."""
     """The system prompt's first 500 characters: what a beta session is known by."""
 
+
+    def leaves(self) -> None:
+        """Note what the request in this form leaves in the provider's cache."""
+        if self.history is not None and self.sent is not None:
+            leave(self.plan, self.history, self.sent)
+
+    def taken_back(self, reason: str) -> "Rewrite":
+        """What became of this one when the provider was sent the original in its place: nothing was saved."""
+        original = replace(
+            self,
+            body=b"",
+            blocks=(),
+            saved={},
+            tokens_after=self.tokens_before,
+            plan=self.plan.as_it_came(),
+            reason=reason,
+        )
+        original.leaves()
+        return original
 
 class Abandoned(Exception):
     """Nobody waits for this request any more: nothing may be remembered of it."""
@@ -142,7 +163,7 @@ class Engine:
         memory = self._memory["audit" if mode == "audit" else "optimize"]
         reason = "mode off" if mode == "off" else memory.left_alone(identity.session) or ""
         rewrite = Rewrite(request.body, identity, model, reason=reason, system=system)
-        rewrite = self._caching(rewrite, request, layout, enabled=mode == "optimize" and not reason)
+        rewrite = self._caching(rewrite, request, layout, mode)
         if reason:
             return rewrite
         conversation = found[0] if found else Conversation(layout)
@@ -183,7 +204,7 @@ class Engine:
         patches += rewrite.plan.patches
         if request.drop_billing_line:
             patches += billing_line(layout)
-        return replace(
+        rewrite = replace(
             rewrite,
             body=splice(request.body, patches) if mode == "optimize" else request.body,
             blocks=tuple(reports),
@@ -193,31 +214,35 @@ class Engine:
             reason=reason,
         )
 
-    def _caching(self, rewrite: Rewrite, request: RawRequest, layout: Layout, enabled: bool) -> Rewrite:
+        rewrite.leaves()
+        return rewrite
+    def _caching(self, rewrite: Rewrite, request: RawRequest, layout: Layout, mode: Mode) -> Rewrite:
         """Decide on breakpoints, and find out what broke the prefix. A failure here costs no more than the chance."""
         if request.counts:
             return rewrite
         now = time.time()
         try:
             facts = RequestFacts(
-                request.host,
-                rewrite.identity.client,
-                rewrite.identity.session,
-                now,
-                rewrite.model,
-                request.headers.get(beta_header(request.shape) or "", ""),
-            )
             history = self._prefixes.open(rewrite.identity.session, layout, now)
-            settings = self.cache if enabled else replace(self.cache, enabled=False)
-            return replace(rewrite, plan=optimize(layout, facts, history, settings), history=history)
+            betas = request.headers.get(beta_header(request.shape) or "", "")
+            if mode == "optimize" and is_sticky():  # as it goes upstream: what was sent once is sent again
+                betas = union(history.betas, betas)
+                request.host, rewrite.identity.client, rewrite.identity.session, now, rewrite.model, betas
+            )
+            enabled = self.cache.enabled and mode == "optimize" and not rewrite.reason
+            settings = replace(self.cache, enabled=enabled)
+            plan = optimize(layout, facts, history, settings)
+            sent = history.sent(now, betas)
+            leave(plan.as_it_came(), history, sent)  # until it is sure that it leaves otherwise
+            return replace(rewrite, plan=plan, history=history, sent=sent)
         except Exception as error:
             log.warning("no breakpoints are set: %s", without_message(error))
             return rewrite
 
     def settle(self, rewrite: Rewrite, usage: Usage) -> None:
         """Take in what the answer to a request said it used."""
-        if rewrite.history is not None:
-            settle(rewrite.plan, rewrite.history, usage, time.time())
+        if rewrite.history is not None and rewrite.sent is not None:
+            settle(rewrite.plan, rewrite.history, rewrite.sent, usage, time.time())
 
     def leave_alone(self, session: str, reason: str) -> None:
         """From now on no request of this session is rewritten; ``reason`` goes into the ledger."""

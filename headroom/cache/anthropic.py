@@ -48,9 +48,14 @@ def plan(layout: Layout, facts: RequestFacts, history: PrefixHistory, settings: 
     body = layout.body
     marks = [(at, _life(match[1])) for at in places(body, MARK) if (match := _mark.match(body, at))]
     reach = max((view.position(at) for at, _ in marks), default=0)
-    own = replace(
-        Plan(tokens=view.tokens, reach=reach, client_reach=reach, client_read=reach),
-        life=max(marks, key=lambda mark: view.position(mark[0]))[1] if marks else "",
+    life = max(marks, key=lambda mark: view.position(mark[0]))[1] if marks else ""
+    own = Plan(
+        life=life,
+        client_life=life,
+        tokens=view.tokens,
+        reach=reach,
+        client_reach=reach,
+        client_read=reach,
         expected=bool(marks) and history.warm(facts.now),
     )
     why_not = _why_not(layout, facts, history, settings, view, len(marks))

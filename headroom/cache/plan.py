@@ -1,6 +1,6 @@
 """What the cache optimizer is given and what it answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from headroom.cache.killers import PrefixBreak
@@ -39,7 +39,8 @@ class Plan:
     """What is inserted into a request, and why, or why nothing is.
 
     ``kind``: "automatic" is the request-level field, "breakpoint" marks on blocks, "key" OpenAI's prompt_cache_key.
-    ``life`` is that of the entry written at the last breakpoint, the client's or ours; "" when there is none.
+    ``life`` is that of the entry written at the last breakpoint, the client's or ours; "" when there is none;
+    ``client_life`` that at the client's last one.
     The rest is for the bill afterwards, in estimated tokens: the ``tokens`` of the request, how far breakpoints
     ``reach``, how far the client's own would have written (``client_reach``) and found something to read
     (``client_read``), and whether an entry was ``expected`` to be found.
@@ -49,6 +50,7 @@ class Plan:
     kind: Kind = ""
     reason: str = ""
     life: Life | Literal[""] = ""
+    client_life: Life | Literal[""] = ""
     tokens: int = 0
     reach: int = 0
     client_reach: int = 0
@@ -58,3 +60,14 @@ class Plan:
     expected: bool = False
     broken: PrefixBreak | None = None
     """What the client changed in what it had sent before."""
+
+    def as_it_came(self) -> "Plan":
+        """The plan of the same request with nothing inserted."""
+        return replace(
+            self,
+            patches=(),
+            kind="",
+            life=self.client_life,
+            reach=self.client_reach,
+            expected=self.expected and self.client_reach > 0,
+        )

@@ -42,10 +42,31 @@ def without(
     if price.assumed:
         return billed
     at = price.at(usage.total_input)
-    new = usage.input_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
-    new_price = max(_new_cost(usage, at) / new, at.cache_read) if new else at.cache_read
-    lost = min(unread_tokens, new) * (new_price - at.cache_read)
-    return billed + (saved_cached_tokens * at.cache_read + saved_new_tokens * new_price - lost) / MILLION
+    new_price = _new_price(usage, at)
+    saved = saved_cached_tokens * at.cache_read + saved_new_tokens * new_price
+    return billed + saved / MILLION - unread(usage, price, unread_tokens)
+
+
+def unread(usage: Usage, price: Price, tokens: float) -> float:
+    """What it cost that ``tokens`` of this usage were billed as new which could have been read from the cache.
+
+    At most as many as were billed as new, at the mean price of these; 0 at a price that nobody states.
+    """
+    if price.assumed:
+        return 0.0
+    at = price.at(usage.total_input)
+    return min(tokens, _new(usage)) * (_new_price(usage, at) - at.cache_read) / MILLION
+
+
+def _new(usage: Usage) -> int:
+    """The tokens that were not read from the cache."""
+    return usage.input_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
+
+
+def _new_price(usage: Usage, at: Price) -> float:
+    """The mean price of what was not read from the cache, in millionths of a USD; with nothing there that of a read."""
+    new = _new(usage)
+    return max(_new_cost(usage, at) / new, at.cache_read) if new else at.cache_read
 
 
 def _new_cost(usage: Usage, at: Price) -> float:

@@ -51,6 +51,13 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (scope, name)
     ) STRICT, WITHOUT ROWID
     """,
+    """
+    ALTER TABLE exchanges ADD COLUMN break_part TEXT NOT NULL DEFAULT '';
+    ALTER TABLE exchanges ADD COLUMN break_kind TEXT NOT NULL DEFAULT '';
+    ALTER TABLE exchanges ADD COLUMN break_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE exchanges ADD COLUMN break_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE exchanges ADD COLUMN break_usd REAL NOT NULL DEFAULT 0
+    """,
 )
 """What brings the tables from one version to the next; the file's ``user_version`` says how many it has had."""
 

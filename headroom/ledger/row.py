@@ -32,6 +32,11 @@ class Exchange:
     say: ``cost_usd`` as billed, ``input_cost_usd`` its part for the request, ``cost_without_usd`` what it would have
     been without anything of ours. Of the difference ``optimizer_saved_usd`` came from using the provider's cache; it
     can be below zero.
+
+    Where the client changed what it had sent before, ``break_part`` is where (tools, system, message 3, headers, ...),
+    ``break_kind`` what it was (time, date, id, tool order, ...) and ``break_at`` the byte of the request; "" when
+    nothing broke. ``break_tokens`` estimates what was billed once more since it was not read from the cache, and
+    ``break_usd`` what that cost.
     """
 
     id: str
@@ -58,6 +63,11 @@ class Exchange:
     ttfb_ms: float = 0.0
     bytes_before: int = 0
     bytes_after: int = 0
+    break_part: str = ""
+    break_kind: str = ""
+    break_at: int = 0
+    break_tokens: int = 0
+    break_usd: float = 0.0
 
     @property
     def tokens_saved(self) -> int:
@@ -116,6 +126,11 @@ def storable(exchange: Exchange) -> Exchange:
         ttfb_ms=_amount(exchange.ttfb_ms) or 0.0,
         bytes_before=_whole(exchange.bytes_before),
         bytes_after=_whole(exchange.bytes_after),
+        break_part=_name(exchange.break_part),
+        break_kind=_name(exchange.break_kind),
+        break_at=_whole(exchange.break_at),
+        break_tokens=_whole(exchange.break_tokens),
+        break_usd=_amount(exchange.break_usd) or 0.0,
     )
 
 

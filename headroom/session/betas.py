@@ -53,11 +53,7 @@ class SessionBetaTracker:
         """
         if not is_sticky():
             return None
-        sent: dict[str, str] = {}
-        for value in header_values:
-            for token in value.split(","):
-                if token := token.strip():
-                    sent.setdefault(token.lower(), token)
+        sent = _tokens(header_values)
         with self._lock:
             known = self._sessions.get((provider, session_key))
             if known is None:
@@ -72,6 +68,11 @@ class SessionBetaTracker:
                 known.setdefault(name, token)
             tokens = list(known.values())
         return None if tokens == list(sent.values()) else ",".join(tokens)
+
+
+def union(earlier: str, value: str) -> str:
+    """The tokens of a header's ``value`` behind those that were sent ``earlier``, each once."""
+    return ",".join(_tokens((earlier, value)).values())
 
 
 def is_sticky() -> bool:
@@ -92,6 +93,16 @@ def sessions_kept() -> int:
     if not value.strip().isdecimal() or int(value) < 1:
         raise _wrong(MAX_SESSIONS, value, "a whole number above 0")
     return int(value)
+
+
+def _tokens(values: Sequence[str]) -> dict[str, str]:
+    """The tokens in a header's lines, under what they are compared by."""
+    tokens: dict[str, str] = {}
+    for value in values:
+        for token in value.split(","):
+            if token := token.strip():
+                tokens.setdefault(token.lower(), token)
+    return tokens
 
 
 def _wrong(setting: str, value: object, allowed: str) -> ConfigurationError:

@@ -91,6 +91,8 @@ class PrefixHistory:
     lock: threading.RLock
     before: Layout | None = None
     """The request that this one continues, or was expected to."""
+    had: int = 0
+    """Tokens of that request, an estimate, that the provider should have had in its cache when this one came."""
     continued: bool = False
     """Whether the request's beginning is the whole of the one before."""
     kept_turns: int = 0
@@ -118,7 +120,7 @@ class PrefixHistory:
             self.kept_turns = len(self.layout.turns) if self.continued else 0
             if self.own:
                 self.own[-1].gap = now - self.last if self.continued else inf
-            self.before = self.layout
+            self.before, self.had = self.layout, self.cached(now)
         self.family, self.layout, self.head, self.ending = family, layout, head, ending
 
     def branch(self, parent: "PrefixHistory") -> None:
@@ -178,6 +180,11 @@ class PrefixHistory:
         """Whether the provider surely has no turn of this request in its cache: all is written anew anyway."""
         return self.warm_turns(now) == 0
 
+    def cached(self, now: float) -> int:
+        """Tokens of the request before, an estimate, that the provider should have in its cache."""
+        gone = now - self.last > self.life or (self.layout.shape == "anthropic" and self._nothing_cached())
+        return 0 if gone else self.reach
+
     def _nothing_cached(self) -> bool:
         said = self.usage
         return said is not None and not (
@@ -188,25 +195,33 @@ class PrefixHistory:
         """Whether this program's caches were written and not read, again and again."""
         return self.family.unread >= UNREAD and now - self.family.unread_at < RETRY_SECONDS
 
-    def sent(self, life: float, reach: int, now: float, betas: str = "") -> None:
-        """Note that the current request leaves, with breakpoints whose entries live ``life`` seconds (0: none) and
-        cover ``reach`` tokens, under the beta header ``betas``."""
+    def sent(self, now: float, betas: str = "") -> Sent:
+        """Note that the current request leaves, under the beta header ``betas``; ``leaves`` says what it leaves."""
         with self.lock:
             if self.retry and self.own:
-                self.own[-1].at = now
+                sent = self.own[-1]
+                sent.at = now
             else:
                 sent = Sent(now)
                 self.own.append(sent)
                 self.family.add(self.ending, sent)
                 self.requests += 1
-            self.last, self.life, self.reach, self.betas, self.usage = now, life, reach, betas, None
+            self.last, self.life, self.reach, self.betas, self.usage = now, 0.0, 0, betas, None
+            return sent
 
-    def answered(self, usage: Usage, expected: bool, now: float) -> None:
-        """Note what the answer to the last request said; ``expected``: something should have been read."""
+    def leaves(self, sent: Sent, life: float, reach: int) -> None:
+        """Note that a request has breakpoints whose entries live ``life`` seconds (0: none) and cover ``reach``
+        tokens. What is said of a request that was followed by another comes too late and changes nothing."""
         with self.lock:
-            self.usage = usage
-            if self.own:
-                self.own[-1].answered = True
+            if self.own and self.own[-1] is sent:
+                self.life, self.reach = life, reach
+
+    def answered(self, sent: Sent, usage: Usage, expected: bool, now: float) -> None:
+        """Note what the answer to a request said; ``expected``: something should have been read."""
+        with self.lock:
+            sent.answered = True
+            if self.own and self.own[-1] is sent:  # the next request may leave before this one is written down
+                self.usage = usage
             if usage.cache_read_tokens:
                 self.family.unread = 0
             elif expected:
@@ -238,7 +253,7 @@ class Prefixes:
                 before = changed or self._latest(by_session)
                 history = PrefixHistory(family, layout, head, ending, self._lock)
                 if before is not None:
-                    history.before, history.betas = before.layout, before.betas
+                    history.before, history.betas, history.had = before.layout, before.betas, before.cached(now)
                 if changed is not None:
                     history.branch(changed)
                 elif ending != "first":

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from headroom.cache import CacheSettings, Plan, RequestFacts, optimize, settle
+from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, settle
 from headroom.session.prefix import Prefixes
 from headroom.wire.layout import Layout
 from headroom.wire.shapes import read
@@ -84,8 +84,10 @@ class Proxy:
         layout = layout_of(body)
         history = self.prefixes.open(session, layout, self.now)
         plan = optimize(layout, RequestFacts(self.host, self.client, session, self.now), history, self.settings)
+        sent = history.sent(self.now)
+        leave(plan, history, sent)
         if usage is not None:
-            settle(plan, history, usage, self.now)
+            settle(plan, history, sent, usage, self.now)
         out: Json = json.loads(splice(layout.body, plan.patches))
         assert without_marks(out) == without_marks(body), "not a word may change"
         return plan, out

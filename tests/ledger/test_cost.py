@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from headroom.ledger.cost import bill, input_bill, without
+from headroom.ledger.cost import bill, input_bill, unread, without
 from headroom.models import Price
 from headroom.wire.usage import Usage
 
@@ -72,6 +72,14 @@ def test_tokens_that_were_not_read_because_of_us_are_a_loss() -> None:
 def test_no_more_can_have_gone_unread_than_was_billed_as_new() -> None:
     usage = Usage(0, 1_000, 0, 10_000, 100)
     assert without(usage, SONNET, 0, 0, 1e9) == pytest.approx(11_000 * 0.3 / 1e6 + 100 * 15 / 1e6)
+
+
+def test_what_a_client_changed_costs_a_write_instead_of_a_read() -> None:
+    usage = Usage(0, 50_000, 0, 10_000, 100)
+    assert unread(usage, SONNET, 40_000) == pytest.approx(40_000 * (3.75 - 0.3) / 1e6)
+    assert unread(usage, SONNET, 90_000) == pytest.approx(50_000 * (3.75 - 0.3) / 1e6)
+    assert unread(Usage(0, 0, 0, 10_000, 0), SONNET, 1_000) == 0
+    assert unread(usage, replace(SONNET, assumed=True), 40_000) == 0
 
 
 @given(USAGES, PRICES, SAVED, SAVED)

@@ -181,7 +181,7 @@ def test_sums_over_rows_running_sums_and_sums_of_waiting_rows_agree(rows: list[E
 
 def test_no_column_can_hold_content_but_a_bounded_reason(ledger: Ledger, path: Path) -> None:
     secret = "sk-ant-api03-" + "x" * 50_000 + "\nthe user's words\u2028and more"
-    names = ("session", "project", "client", "provider", "model", "kind", "mode", "outcome")
+    names = ("session", "project", "client", "provider", "model", "kind", "mode", "outcome", "break_part", "break_kind")
     ledger.record(exchange(**dict.fromkeys((*names, "reason"), secret), saved_by_strategy={secret: 1}))
     connection = sqlite3.connect(path)
     texts = {}

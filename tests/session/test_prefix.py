@@ -27,9 +27,10 @@ class Talk:
         self.now += after
         history = self.prefixes.open(session, layout_of(body), self.now)
         self.was = (history.continued, history.warm_turns(self.now), history.cold(self.now))
-        history.sent(self.life, 1000, self.now)
+        sent = history.sent(self.now)
+        history.leaves(sent, self.life, 1000)
         if usage is not None:
-            history.answered(usage, False, self.now)
+            history.answered(sent, usage, False, self.now)
         return history
 
 
@@ -126,8 +127,7 @@ def test_openai_keeps_what_it_wants_to() -> None:
         layout = read("openai-chat", dumps({"messages": chat(n)["messages"]}))
         history = prefixes.open("s", layout, now)
         assert history.cold(now) is cold
-        history.sent(0, 0, now)
-        history.answered(NOTHING, False, now)
+        history.answered(history.sent(now), NOTHING, False, now)
 
 
 def test_a_retry_is_no_second_request() -> None:
@@ -208,8 +208,9 @@ def test_two_workers_may_use_it_at_once() -> None:
                 history = prefixes.open(name, layout_of(agent(1 + n % 5, name)), float(n))
                 history.chance(300, float(n))
                 history.gaps()
-                history.sent(300, 1000, float(n))
-                history.answered(READ, True, float(n))
+                sent = history.sent(float(n))
+                history.leaves(sent, 300, 1000)
+                history.answered(sent, READ, True, float(n))
         except BaseException as error:
             failures.append(error)
 
