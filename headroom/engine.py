@@ -92,11 +92,10 @@ class Rewrite:
     plan: Plan = field(default_factory=Plan)
     """What was inserted so that the provider caches the request's beginning."""
     history: PrefixHistory | None = None
-    system: str = ""
     sent: Sent | None = None
     """What the history notes of this request."""
+    system: str = ""
     """The system prompt's first 500 characters: what a beta session is known by."""
-
 
     def leaves(self) -> None:
         """Note what the request in this form leaves in the provider's cache."""
@@ -116,6 +115,7 @@ class Rewrite:
         )
         original.leaves()
         return original
+
 
 class Abandoned(Exception):
     """Nobody waits for this request any more: nothing may be remembered of it."""
@@ -213,20 +213,20 @@ class Engine:
             saved=dict(saved),
             reason=reason,
         )
-
         rewrite.leaves()
         return rewrite
+
     def _caching(self, rewrite: Rewrite, request: RawRequest, layout: Layout, mode: Mode) -> Rewrite:
         """Decide on breakpoints, and find out what broke the prefix. A failure here costs no more than the chance."""
         if request.counts:
             return rewrite
         now = time.time()
         try:
-            facts = RequestFacts(
             history = self._prefixes.open(rewrite.identity.session, layout, now)
             betas = request.headers.get(beta_header(request.shape) or "", "")
             if mode == "optimize" and is_sticky():  # as it goes upstream: what was sent once is sent again
                 betas = union(history.betas, betas)
+            facts = RequestFacts(
                 request.host, rewrite.identity.client, rewrite.identity.session, now, rewrite.model, betas
             )
             enabled = self.cache.enabled and mode == "optimize" and not rewrite.reason

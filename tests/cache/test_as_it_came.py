@@ -107,10 +107,11 @@ def test_an_answer_that_is_read_late_says_nothing_of_the_next_request() -> None:
     second = loop.send(agent(2))
     third = loop.send(agent(3))
     loop.engine.settle(second, WROTE)
-    assert second.history is third.history is not None
-    assert second.history.usage is None
+    history = third.history
+    assert history is not None and history is second.history
+    assert history.usage is None
     loop.engine.settle(third, WROTE)
-    assert second.history.usage == WROTE
+    assert history.usage == WROTE
 
 
 class TestWhatBroke:
