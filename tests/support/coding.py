@@ -31,10 +31,14 @@ class Coding:
 
     def read(self, name: str = "handler", content: Any = None) -> "Coding":
         """The agent reads a file; its content is the last thing in the request."""
+        return self.use("Read", {"file_path": f"/app/{name}.py"}, source(name) if content is None else content)
+
+    def use(self, tool: str, arguments: Json, content: Any) -> "Coding":
+        """The agent uses a tool, whose output is the last thing in the request."""
         self._calls += 1
         call = f"toolu_{self._calls}_{self.session}"  # no two calls have the same id, whatever their sessions
-        use = {"type": "tool_use", "id": call, "name": "Read", "input": {"file_path": f"/app/{name}.py"}}
-        result = {"type": "tool_result", "tool_use_id": call, "content": source(name) if content is None else content}
+        use = {"type": "tool_use", "id": call, "name": tool, "input": arguments}
+        result = {"type": "tool_result", "tool_use_id": call, "content": content}
         self.messages += [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
         return self
 
