@@ -1,7 +1,6 @@
 """Estimates of how many tokens the parts of a request have, where nobody needs them exactly."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 
 from headroom.tokenizers import count
 from headroom.wire.layout import Layout
@@ -56,11 +55,10 @@ class Sizes:
         for name in _HEAD:
             span = layout.fields.get(name)
             if span is not None:
-                raw = layout.body[span.start : span.end]
-                digest = blake2b(raw, digest_size=16).digest()
+                digest = layout.digest(name)
                 if digest not in self._known:
                     if len(self._known) >= REMEMBERED:
                         self._known.clear()
-                    self._known[digest] = count(raw.decode("utf-8", "replace"))
+                    self._known[digest] = count(layout.body[span.start : span.end].decode("utf-8", "replace"))
                 total += self._known[digest]
         return total

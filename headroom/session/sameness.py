@@ -33,7 +33,8 @@ def head_digest(layout: Layout) -> bytes:
     """What tells the part before the messages from another."""
     digest = blake2b(digest_size=16)
     for name, span in head(layout):
-        digest.update(name.encode() + b"\0" + clean(layout, span)[0])
+        kept, cuts = clean(layout, span)
+        digest.update(name.encode() + b"\0" + (blake2b(kept, digest_size=16).digest() if cuts else layout.digest(name)))
     return digest.digest()
 
 

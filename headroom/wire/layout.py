@@ -85,6 +85,8 @@ class Layout:
     cacheable: list[Cacheable] = field(default_factory=list)
     reused: int = 0
     """How many blocks were taken over from the layout before."""
+    digests: dict[str, bytes] = field(default_factory=dict)
+    """Of the fields for which somebody asked, here or in the layout before."""
 
     def text(self, block: Block) -> str | None:
         """The block's text; None when it can't be written back as it is (a lone surrogate, broken UTF-8)."""
@@ -118,6 +120,13 @@ class Layout:
         while end and not self.turns[end - 1].answer:
             end -= 1
         return end
+
+    def digest(self, name: str) -> bytes:
+        """What tells a top-level field, which must be there, from another. 16 bytes."""
+        if name not in self.digests:
+            start, end = self.fields[name]
+            self.digests[name] = hashlib.blake2b(self.body[start:end], digest_size=16).digest()
+        return self.digests[name]
 
     def string(self, name: str) -> str | None:
         """A top-level string field."""
@@ -162,7 +171,7 @@ def scan(name: str, shape: Shape, body: bytes, find: Find = lambda _: None) -> L
         if key == shape.LIST and text[start : start + 1] == "[":
             end = _turns(layout, shape, text, start, remembered)
         else:
-            end = _same_field(before, key, body, start) or skip_value(text, start, WALKED)
+            end = _same_field(before, key, layout, start) or skip_value(text, start, WALKED)
         layout.fields[key] = Span(start, end)
         return end
 
@@ -173,12 +182,16 @@ def scan(name: str, shape: Shape, body: bytes, find: Find = lambda _: None) -> L
     return layout
 
 
-def _same_field(before: Layout | None, key: str, body: bytes, start: int) -> int:
+def _same_field(before: Layout | None, key: str, layout: Layout, start: int) -> int:
     """The end of a value that stands in ``before`` too; 0 when it doesn't, or does not tell itself where it ends."""
     span = before.fields.get(key) if before else None
     if before is None or span is None or before.body[span.start : span.start + 1] not in (b"{", b"[", b'"'):
         return 0
-    return start + span.end - span.start if body.startswith(before.body[span.start : span.end], start) else 0
+    if not layout.body.startswith(before.body[span.start : span.end], start):
+        return 0
+    if key in before.digests:
+        layout.digests[key] = before.digests[key]
+    return start + span.end - span.start
 
 
 def _turns(layout: Layout, shape: Shape, text: str, start: int, find: Find) -> int:
