@@ -4,9 +4,10 @@ For output that no edit will quote: lock files, listings of packages, log lines.
 paths and numbers do, so that none of them is ever cut.
 """
 
+import heapq
 import re
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -68,23 +69,25 @@ def compress(text: str, context: Context) -> Compressed | None:
 def _repeated(text: str) -> Iterator[str]:
     """Phrases of one line that the text repeats, those that take most of it first."""
     units = _unit.findall(text)
-    grams = Counter(zip(*(units[i:] for i in range(GRAM)), strict=False))
+    grams: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for i, gram in enumerate(zip(*(units[i:] for i in range(GRAM)), strict=False)):
+        grams[gram].append(i)
+    often = [(gram, places) for gram, places in grams.items() if len(places) >= LEAST_TIMES]
     found: dict[str, int] = {}
-    for gram, times in grams.most_common(CANDIDATES * 8):
+    for gram, places in heapq.nsmallest(CANDIDATES * 8, often, key=lambda item: -len(item[1])):
         start = "".join(gram)
-        if times < LEAST_TIMES or len(found) == CANDIDATES:
+        if len(found) == CANDIDATES:
             break
         if "\n" in gram or not start.strip() or any(start in phrase for phrase in found):
             continue
-        phrase = _extended(units, gram)
+        phrase = _extended(units, gram, places)
         if len(phrase) >= LEAST_PHRASE:
             found[phrase] = len(phrase) * text.count(phrase)
     yield from sorted(found, key=lambda phrase: (-found[phrase], phrase))
 
 
-def _extended(units: list[str], gram: tuple[str, ...]) -> str:
+def _extended(units: list[str], gram: tuple[str, ...], places: list[int]) -> str:
     """A gram made longer on both sides, as far as nearly all of its places go on alike on their line."""
-    places = [i for i, unit in enumerate(units) if unit == gram[0] and tuple(units[i : i + GRAM]) == gram]
     least, phrase, first, last = ALIKE * len(places), list(gram), 0, GRAM
     for side in (1, -1):
         while sum(map(len, phrase)) < MOST_PHRASE:
