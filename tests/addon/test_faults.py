@@ -76,6 +76,15 @@ def took_over(on: Stage, session: Coding) -> None:
     assert REFERENCE in results(on.received.body)[f"toolu_{len(session.messages) // 2}"]
 
 
+@contextlib.contextmanager
+def time_budget(on: Stage, milliseconds: int) -> Iterator[None]:
+    on.control("options", headroom_time_budget=milliseconds)
+    try:
+        yield
+    finally:
+        on.control("options", headroom_time_budget=5000)
+
+
 # --- the engine
 
 
@@ -95,7 +104,8 @@ def test_the_engine_raises(on: Stage) -> None:
 def test_the_engine_exceeds_its_time(on: Stage) -> None:
     session = Coding().read()
     began = time.monotonic()
-    sent = on.send(session, {"x-fault": "late 1.2"})
+    with time_budget(on, 250):
+        sent = on.send(session, {"x-fault": "late 1.2"})
     assert time.monotonic() - began < 1.1 and sent.response.status_code == 200
     assert on.received.body == session.body
     row = on.row(sent)
@@ -109,7 +119,8 @@ def test_the_engine_exceeds_its_time(on: Stage) -> None:
 def test_what_was_remembered_is_what_was_sent(on: Stage) -> None:
     """The engine has decided in time and is late with the rest: the provider gets what it decided."""
     session = Coding().read().read()
-    sent = on.send(session, {"x-fault": "slow 0.5"})
+    with time_budget(on, 400):
+        sent = on.send(session, {"x-fault": "slow 0.8"})
     first = results(on.received.body)
     assert REFERENCE in first["toolu_2"] and on.row(sent).outcome == "rewritten"
     on.send(session.read("other"))
@@ -117,24 +128,22 @@ def test_what_was_remembered_is_what_was_sent(on: Stage) -> None:
 
 
 def test_a_larger_time_budget_is_waited_for(on: Stage) -> None:
-    on.control("options", headroom_time_budget=5000)
-    try:
-        session = Coding().read().read()
+    session = Coding().read().read()
+    with time_budget(on, 5000):
         sent = on.send(session, {"x-fault": "late 0.4"})
-    finally:
-        on.control("options", headroom_time_budget=250)
     assert REFERENCE in results(on.received.body)["toolu_2"] and on.row(sent).outcome == "rewritten"
 
 
 def test_engines_that_hang_hold_nobody_else_up(on: Stage) -> None:
     hanging = [threading.Thread(target=on.send, args=(Coding().read(), {"x-fault": "late 1.2"})) for _ in range(3)]
-    for thread in hanging:
-        thread.start()
-    began = time.monotonic()
-    assert on.send(Coding().read().read(), client=on.new_client()).response.status_code == 200
-    assert time.monotonic() - began < 1
-    for thread in hanging:
-        thread.join()
+    with time_budget(on, 250):
+        for thread in hanging:
+            thread.start()
+        began = time.monotonic()
+        assert on.send(Coding().read().read(), client=on.new_client()).response.status_code == 200
+        assert time.monotonic() - began < 1
+        for thread in hanging:
+            thread.join()
     time.sleep(max(0.0, began + 1.3 - time.monotonic()))
     took_over(on, Coding().read().read())
 

@@ -142,11 +142,7 @@ def test_a_json_file_of_220_kb_came_out_longer(
         size += len(json.dumps(items[-1], indent=indent))
     session = Coding(f"{item.__name__}-{indent}").read(content="short")
     session.use("Bash", {"command": "curl -s https://api.test/items"}, json.dumps(items, indent=indent))
-    on.control("options", headroom_time_budget=20_000)
-    try:
-        sent = on.send(session)
-    finally:
-        on.control("options", headroom_time_budget=250)
+    sent = on.send(session)
     before, after = results(session.body)["toolu_2"], results(on.received.body)["toolu_2"]
     assert on.row(sent).outcome == ("unchanged" if after == before else "rewritten")
     assert len(on.received.body) <= len(session.body) and sent.response.status_code == 200

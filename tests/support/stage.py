@@ -119,11 +119,21 @@ def stage(
     environment: Mapping[str, str] | None = None,
     provider: StandIn | None = None,
 ) -> Iterator[Stage]:
-    """Start both servers; at the end stop them and look that nothing went wrong in the stand-in."""
+    """Start both servers; at the end stop them and look that nothing went wrong in the stand-in.
+
+    A request has five seconds for its rewriting, so that no test hangs on how busy the machine is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         behind = provider or stack.enter_context(StandIn(folder, lambda shape, body: Answer("Done.")))
-        proxy = Mitmdump(folder, behind.port, behind.certificate, scripts, options=options, environment=environment)
+        proxy = Mitmdump(
+            folder,
+            behind.port,
+            behind.certificate,
+            scripts,
+            options=["headroom_time_budget=5000", *options],
+            environment=environment,
+        )
         stack.enter_context(proxy)
         clients = stack.enter_context(contextlib.ExitStack())
         yield Stage(behind, proxy, clients)
