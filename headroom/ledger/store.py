@@ -54,6 +54,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._waiting: deque[Exchange] = deque()
         self._lost = 0
+        self._recorded = Totals()
         self._problem: str | None = None
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -70,6 +71,11 @@ class Ledger:
         """Why rows wait in memory; None while all is well."""
         return self._problem
 
+    @property
+    def recorded(self) -> Totals:
+        """The sums of what this object was given, whatever other processes add to the same file."""
+        return self._recorded
+
     def record(self, exchange: Exchange) -> None:
         """Add a row. When this returns it outlives the process, or ``problem`` says why it doesn't. Never raises."""
         try:
@@ -79,6 +85,7 @@ class Ledger:
             return
         with self._lock:
             self._waiting.append(row)
+            self._recorded += totals_of(row)
             self._write()
             self._savings_due = self._savings is not None
             if self._closing.is_set():
