@@ -160,3 +160,10 @@ def test_finding_repeats_is_linear(text):
     began = time.monotonic()
     compress(text, index, "", False, len, len(text))
     assert time.monotonic() - began < 10
+
+
+def test_lines_that_are_all_alike_take_no_long_time():
+    text = "the same line again\n" * 20_000
+    start = time.perf_counter()
+    compress(text, LineIndex(), "", True, len, len(text))
+    assert time.perf_counter() - start < 5
