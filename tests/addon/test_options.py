@@ -108,6 +108,14 @@ def run(tmp_path: Path, *words: str, environment: Mapping[str, str] | None = Non
     )
 
 
+def output(process: "subprocess.Popen[str]", seconds: float = 120) -> str:
+    """What it has said when it ends by itself."""
+    try:
+        return process.communicate(timeout=seconds)[0]
+    finally:
+        process.kill()
+
+
 def test_a_wrong_value_stops_the_start(tmp_path: Path) -> None:
     started = {}
     for number, setting in enumerate(AT_START):
@@ -120,14 +128,14 @@ def test_a_wrong_value_stops_the_start(tmp_path: Path) -> None:
         else:
             started[setting] = run(folder, *listen, environment={name: value})
     for setting, process in started.items():
-        said, _ = process.communicate(timeout=30)
+        said = output(process)
         assert process.returncode != 0
         assert {**WRONG_OPTIONS, **WRONG_ENVIRONMENT}[setting] in said
         assert "exiting" in said and "direct cause" not in said
 
 
 def test_mitmdump_lists_the_options(tmp_path: Path) -> None:
-    said, _ = run(tmp_path, "--options").communicate(timeout=30)
+    said = output(run(tmp_path, "--options"))
     for name, default, text in OPTIONS:
         shown = "''" if default == "" else default if isinstance(default, str) else json.dumps(default)
         assert f"\n{name}: {shown}\n" in said, name
