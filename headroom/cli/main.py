@@ -44,6 +44,47 @@ def run(mode: str | None, port: int | None, settings: tuple[str, ...], command: 
     sys.exit(run_it(command, port, (*([f"headroom_mode={mode}"] if mode else []), *settings)))
 
 
+@headroom.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0: a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--insecure", is_flag=True, help="Listen on an address that other machines reach.")
+@click.option("--budget", type=float, metavar="USD", help="A day (UTC), as billed; above it requests get a 429.")
+@click.option("--log-file", type=click.Path(dir_okay=False), help="What headroom logs, as lines of JSON, is added.")
+@click.option("--mode", type=click.Choice(["optimize", "audit", "off"]), help="What is done to requests.")
+@click.option("--no-optimize", is_flag=True, help="The same as --mode off.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings, help=_SETTING)
+def proxy(
+    port: int,
+    host: str,
+    insecure: bool,
+    budget: float | None,
+    log_file: str | None,
+    mode: str | None,
+    no_optimize: bool,
+    settings: tuple[str, ...],
+) -> None:
+    """Run the proxy in the foreground until Ctrl-C: mitmdump with the addon.
+
+    While it runs, `headroom run` of the same workspace uses it.
+    """
+    from headroom.cli.proxy import is_loopback, serve
+
+    if not insecure and not is_loopback(host):
+        raise click.UsageError(
+            f"--host {host} can be reached by other machines, and nobody who comes is asked for a key: they could reach "
+            "other hosts through it as if they were this machine. --insecure does it all the same."
+        )
+    if no_optimize and mode not in (None, "off"):
+        raise click.UsageError(f"--no-optimize and --mode {mode} say different things")
+    wishes = {
+        "headroom_mode": "off" if no_optimize else mode,
+        "headroom_budget": budget,
+    }
+    serve(
+        host, port, log_file, (*(f"{name}={value}" for name, value in wishes.items() if value is not None), *settings)
+    )
+
+
 def main() -> None:
     """The entry point: an error of the user's is one line, and never a traceback."""
     try:

@@ -1,0 +1,114 @@
+"""`headroom proxy`: in the foreground, for whoever wants to use it."""
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headroom.cli import running
+from tests.cli.conftest import Place
+from tests.support.proxy import free_port
+
+pytestmark = pytest.mark.e2e
+SAY = "import os; print(os.environ['HTTPS_PROXY'])"
+
+
+@contextlib.contextmanager
+def proxy(place: Place, *options: str) -> Iterator[running.Running]:
+    """One that has said that it runs."""
+    with (place.home / "out").open("wb") as out:
+        process = place.start("proxy", *place.options, *options, stdout=out, stderr=out)
+    try:
+        end = time.monotonic() + 30
+        while (found := running.find(place.workspace)) is None or found.pid != process.pid:
+            assert process.poll() is None and time.monotonic() < end, (place.home / "out").read_text()
+            time.sleep(0.05)
+        yield found
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert running.find(place.workspace) is None
+
+
+def test_a_command_uses_the_proxy_that_runs_and_leaves_it_running(place: Place) -> None:
+    with proxy(place, "--port", "0") as one:
+        assert stat.S_IMODE(running.state_file(place.workspace).stat().st_mode) == 0o600
+        ran = place.headroom("run", "--", *place.client_command("amber"))
+        assert ran.stdout == "200 It ran twice.\n"
+        assert ran.stderr.startswith("headroom: 1 request, ")
+        assert place.headroom("run", "--", sys.executable, "-c", SAY).stdout == f"{one.url}\n"
+    assert len(place.provider.received[0].body) < 15_000
+
+
+def test_a_command_with_options_gets_a_proxy_of_its_own(place: Place) -> None:
+    with proxy(place, "--port", "0") as one:
+        ran = place.headroom("run", "--mode", "audit", "--", sys.executable, "-c", SAY)
+        assert ran.stdout != f"{one.url}\n"
+
+
+def test_the_options_do_what_they_say(place: Place) -> None:
+    port, file = free_port(), place.home / "headroom.jsonl"
+    with proxy(place, "--port", str(port), "--no-optimize", "--log-file", str(file)) as one:
+        assert one.port == port
+        place.headroom("run", "--", *place.client_command("amber"))
+    assert len(place.provider.received[0].body) > 20_000
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert any("messages claude-sonnet-4-5" in line["message"] and "mode off" in line["message"] for line in lines)
+    assert all(set(line) == {"time", "level", "message"} for line in lines)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_above_the_budget_requests_are_refused(place: Place) -> None:
+    client = "import httpx; print(httpx.post('https://api.anthropic.com/v1/messages', json={}).status_code)"
+    with proxy(place, "--port", "0", "--budget", "0.000001"):
+        place.headroom("run", "--", *place.client_command("amber"))
+        assert place.headroom("run", "--", sys.executable, "-c", client).stdout == "429\n"
+
+
+def test_after_a_kill_nothing_is_taken_for_running(place: Place) -> None:
+    process = place.start("proxy", "--port", "0")
+    end = time.monotonic() + 30
+    while running.find(place.workspace) is None:
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=20)
+    assert running.state_file(place.workspace).exists()
+    assert running.find(place.workspace) is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+def test_an_address_that_others_reach_is_refused_with_the_reason(place: Place, host: str) -> None:
+    said = place.headroom("proxy", "--host", host, code=2).stderr
+    assert host in said and "other machines" in said and "--insecure" in said
+
+
+def test_with_insecure_it_is_not_refused(place: Place) -> None:
+    with proxy(place, "--port", "0", "--host", "0.0.0.0", "--insecure") as one:
+        assert one.host == "0.0.0.0"
+        assert place.headroom("run", "--", sys.executable, "-c", SAY).stdout == f"http://127.0.0.1:{one.port}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "code"),
+    [
+        (("--budget", "-1"), "headroom_budget is '-1.0'; allowed: US dollars above 0", 1),
+        (("--set", "no_such_option=1"), "there is no option no_such_option", 1),
+        (("--log-file", "/no/such/folder/log"), "/no/such/folder/log can't be written: No such file", 1),
+        (("--set", "nonsense"), "'nonsense' is not name=value", 2),
+        (("--mode", "audit", "--no-optimize"), "say different things", 2),
+        (("--port", "many"), "'many' is not a valid integer", 2),
+    ],
+)
+def test_a_wrong_option_is_said(place: Place, options: tuple[str, ...], said: str, code: int) -> None:
+    ran = place.headroom("proxy", "--port", "0", *options, code=code)
+    assert said in ran.stdout + ran.stderr and "Traceback" not in ran.stdout
+    assert not Path(running.state_file(place.workspace)).exists()
