@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headroom.transforms import javascript
+
 MAX_COMMAND = 4_000
 """Characters of a command line that are read, without here-documents."""
 
@@ -29,6 +31,7 @@ _TO_FILE = re.compile(r"(?:1?>>?|&>>?)[ \t]*(?!&|/dev/(?:std|tty|fd))\S")
 _QUOTES = re.compile(r"['\"\\]")
 _ASSIGNMENT = re.compile(r"\w+=")
 _OPTION = re.compile(r"\w+=|-|\d+[smh]?\Z")
+_SHELL = re.compile(r"\S*(?:sh|shell|cmd)(?:\.exe)?(?: -\w+)* (?:-\w*c|-Command|/[cC])")
 _TEST_SCRIPT = re.compile(r"(?:run_?)?tests?(?:\.(?:sh|py))?|runtests(?:\.\w+)?|py\.?test.*")
 _SCRIPT = re.compile(r"\S+\.(?:py|sh|js|ts|rb|pl)|python[\d.]*|node|ruby|perl|bash|sh|php")
 _WRAPPERS = _words(
@@ -37,14 +40,26 @@ _WRAPPERS = _words(
 
 
 def command_of(arguments: Mapping[str, Any]) -> str:
-    """The command line among the arguments of a shell tool; Codex sends it as words, the last one the script."""
+    """The command line among the arguments of a shell tool; several become lines of one."""
+    return "\n".join(commands_of(arguments))
+
+
+def commands_of(arguments: Mapping[str, Any]) -> list[str]:
+    """The command lines among the arguments of a shell tool.
+
+    Codex sends one as a text, or as words of which the last is the script, or several in a script of JavaScript.
+    """
     for name in ("command", "cmd", "script"):
         value = arguments.get(name)
         if isinstance(value, str):
-            return value
+            return [value]
         if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
-            return str(value[-1]) if len(value) > 2 and value[1] in ("-c", "-lc") else " ".join(value)
-    return ""
+            return [str(value[-1]) if _SHELL.fullmatch(" ".join(value[:-1])) else " ".join(value)]
+    several = arguments.get("commands")
+    if isinstance(several, list):
+        return [line for line in several if isinstance(line, str)]
+    code = arguments.get("input")
+    return javascript.commands(code) if isinstance(code, str) else []
 
 
 def pipelines(command: str) -> list[list[Words]]:

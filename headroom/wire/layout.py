@@ -98,14 +98,16 @@ class Layout:
         return call.tool if call else ""
 
     def arguments(self, block: Block) -> Mapping[str, object]:
-        """The input of the call that a result answers; empty when there is none."""
+        """The input of the call that a result answers; empty when there is none. A text, as the tools that Codex
+        calls with one have it, is ``{"input": text}``."""
         call = self.calls.get(block.call)
         if call is None:
             return {}
         value = read_value(self.body, call.input)
-        if isinstance(value, str):  # OpenAI: a string that holds JSON
+        if isinstance(value, str):  # OpenAI: a string that holds JSON, or is the input itself
             raw = value.encode("utf-8", "surrogatepass")
-            value = read_value(raw, Span(0, len(raw)))
+            held = read_value(raw, Span(0, len(raw)))
+            value = held if isinstance(held, dict) else {"input": value}
         return value if isinstance(value, dict) else {}
 
     @property
