@@ -53,6 +53,11 @@ def _form(whole: Shortened, context: Context) -> Shortened:
         return whole
     quoted = found.name == "file" and not _is_data(context)  # by the next edit, perhaps
     more = () if quoted else (phrases.compress,)
+    opened = found.opens(whole.text, context) if found.opens else None
+    if opened is not None:
+        tokens = min(whole.tokens, context.count(opened.text))  # more is made up for by what follows, or all is dropped
+        saved = whole.tokens - tokens
+        whole = Shortened(opened.text, tokens, {opened.strategy: saved} if saved else {})
     for transform in (*found.transforms, *more):
         form = transform(whole.text, context)
         if form is None or (context.lossless and not form.lossless):

@@ -47,7 +47,7 @@ _NAMED = {
         # Codex
         "update_plan view_image request_user_input "
         # Gemini CLI
-        "save_memory write_todos ask_user activate_skill enter_plan_mode "
+        "save_memory write_todos ask_user activate_skill enter_plan_mode exit_plan_mode update_topic "
         # ours
         "headroom_retrieve ccr_retrieve *__headroom_retrieve"
     ),

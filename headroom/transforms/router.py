@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headroom.transforms import diff, frames, html, listing, log_templates, logs, routine, search, terminal
+from headroom.transforms import diff, envelope, frames, html, listing, log_templates, logs, routine, search, terminal
 from headroom.transforms.base import Context, Transform
 from headroom.transforms.commands import ECHO, command_of, kinds
 from headroom.transforms.smart_crusher import SmartCrusher
@@ -33,7 +33,7 @@ SEARCH_TOOLS = _words("grep grep_search search_file_content ripgrep grep_files")
 PATH_TOOLS = _words("glob find_files file_search")
 SHELL_TOOLS = _words(
     "bash shell exec_command local_shell container.exec run_shell_command taskoutput bashoutput write_stdin execute "
-    "run_command terminal run_terminal_cmd execute_command"
+    "run_command terminal run_terminal_cmd execute_command exec functions.exec wait shell_command"
 )
 
 
@@ -132,11 +132,15 @@ _DATA: tuple[Transform, ...] = (_structured, frames.compress)
 
 
 class Kind(NamedTuple):
-    """A kind of text: its name, how it is told, and what is done to it."""
+    """A kind of text: its name, how it is told, and what is done to it.
+
+    ``opens`` gives the text its lines back, on which all the others work: it is put on first, shorter or not.
+    """
 
     name: str
     applies: Callable[[Seen], bool]
     transforms: tuple[Transform, ...]
+    opens: Transform | None = None
 
 
 def _printing(*names: str) -> Callable[[Seen], bool]:
@@ -202,13 +206,36 @@ def _is_test(seen: Seen) -> bool:
     return any(_TEST.search(part) for part in (seen.start, seen.end))
 
 
+_TEXT = Kind("file", lambda _: True, (), envelope.unwrap)
+"""JSON that is mostly one text: nobody knows whether an edit will quote it."""
+
+
 def kind(text: str, context: Context) -> Kind | None:
-    """The kind of a text; None where nobody knows."""
-    seen = see(text, context)
+    """The kind of a text; None where nobody knows.
+
+    What a client wrote around the text does not count, and no transform is put on it.
+    """
+    if context.tool.lower() in FILE_TOOLS:
+        return _kind(see(text, context))
+    lines = envelope.unwrapped(text)
+    if lines is not None and not envelope.is_call(lines):
+        seen = see(text, context)
+        return _TEXT if seen.is_open else _kind(seen)
+    parts = envelope.bodies(lines or text)
+    if lines is None and parts == [(0, len(text))]:
+        return _kind(see(text, context))
+    found = _kind(see("\n".join((lines or text)[start:end] for start, end in parts), context))
+    transforms = found.transforms if found else ()
+    within = tuple(envelope.inside(transform) for transform in transforms if transform is not frames.compress)
+    opens = envelope.unwrap if lines is not None else None
+    return (found or _TEXT)._replace(transforms=within, opens=opens) if found or opens else None
+
+
+def _kind(seen: Seen) -> Kind | None:
     return next((kind for kind in KINDS if kind.applies(seen)), None)
 
 
 def route(text: str, context: Context) -> list[Transform]:
     """The transforms for a text, in the order in which they are put on; none where nobody knows its kind."""
     found = kind(text, context)
-    return list(found.transforms) if found else []
+    return [*([found.opens] if found.opens else []), *found.transforms] if found else []

@@ -35,7 +35,7 @@ def test_the_lines_of_a_file_are_never_rewritten() -> None:
     for path in SAMPLES:
         kind, context, text = sample(path)
         if kind == "file":
-            assert router.route(text, context) == [frames.compress], path.stem
+            assert router.route(text, context) in ([frames.compress], []), path.stem
 
 
 def test_what_nobody_knows_stays_as_it_is() -> None:
