@@ -14,6 +14,7 @@ from headroom.errors import without_message
 from headroom.session.betas import beta_header, is_sticky, union
 from headroom.session.conversation import Conversation, Conversations, Standing, source_of, subject_of
 from headroom.session.identity import Identity, identify, without_billing_line
+from headroom.session.inputs import texts_of
 from headroom.session.memory import Decision, Memory, RamMemory
 from headroom.session.prefix import Prefixes, PrefixHistory, Sent
 from headroom.sizes import Sizes, ends, estimate, span_tokens
@@ -296,9 +297,7 @@ class Engine:
             text = layout.text(block)
             texts = [] if text is None else [text]
         else:
-            texts = _strings(layout.arguments(block))
-            if layout.body[block.span.start : block.span.start + 1] == b'"':  # JSON within a string
-                texts = [_unescaped(text) for text in texts]
+            texts = texts_of(layout, block)
         conversation.stands(key, standing, source, *texts)
 
     def _remembered(
@@ -377,20 +376,3 @@ def _who(request: RawRequest, layout: Layout, system: str) -> Identity:
 
 def _identity(decision: Decision) -> bytes:
     return blake2b(decision.key + decision.replacement.encode(), digest_size=16).digest()
-
-
-def _unescaped(text: str) -> str:
-    """A text that stands as JSON within a string: lines that are written otherwise there can't be referred to."""
-    return "\n".join(
-        line if line.isprintable() and '"' not in line and "\\" not in line else "\0" for line in text.split("\n")
-    )
-
-
-def _strings(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in _strings(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in _strings(item)]
-    return []

@@ -1,21 +1,27 @@
 """One conversation as the provider has it: what stands for each block, and which lines can be referred to."""
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from headroom.session.inputs import verbatim
 from headroom.session.memory import Decision
+from headroom.transforms.commands import commands_of
+from headroom.transforms.envelope import unwrapped
 from headroom.transforms.repeats import LineIndex, Source
 from headroom.wire.layout import PROBE, Block, Layout
 
 CANDIDATES = 8
 """Conversations with the same beginning that are compared with a new body, latest first."""
 _SUBJECTS = {
-    "file_path": "path", "path": "path", "notebook_path": "path", "absolute_path": "path",
-    "command": "command", "cmd": "command", "pattern": "pattern", "query": "query", "url": "URL",
+    "file_path": "path", "path": "path", "notebook_path": "path", "absolute_path": "path", "dir_path": "path",
+    "paths": "path", "include": "path", "command": "command", "cmd": "command", "commands": "command",
+    "input": "command", "pattern": "pattern", "query": "query", "url": "URL",
 }  # fmt: skip
+_PATCHED = re.compile(r"\*\*\* (?:Add|Update|Delete) File: ([^\n\\\"]+)")
 _SUBJECT_LENGTH = 80
 
 
@@ -57,8 +63,9 @@ class Conversation:
         self.keys.append(key)
         self.standings.append(standing)
         self.sources.append(source)
+        replacement = standing.decision.replacement if standing.decision else None
         for text in texts:
-            self.index.add(source, text, standing.decision.replacement if standing.decision else None)
+            self.index.add(source, _lines(text, replacement), replacement)
 
 
 class Conversations:
@@ -143,9 +150,23 @@ def subject_of(arguments: Mapping[str, object]) -> tuple[str, str]:
     """What a call is about: ("path", "src/a.py"); ("", "") where that can't be told."""
     for key, label in _SUBJECTS.items():
         value = arguments.get(key)
-        if isinstance(value, list):
+        if label == "command":
+            value = "; ".join(line.strip().split("\n", 1)[0] for line in commands_of({key: value}))
+        elif isinstance(value, list):
             value = value[-1] if value else None
         if isinstance(value, str) and value.strip():
             line = value.strip().split("\n", 1)[0]
             return label, line if len(line) <= _SUBJECT_LENGTH else line[:_SUBJECT_LENGTH] + "…"
-    return "", ""
+    code = arguments.get("input")
+    patched = _PATCHED.search(code) if isinstance(code, str) else None
+    return ("path", patched[1]) if patched else ("", "")
+
+
+def _lines(text: str, replacement: str | None) -> str:
+    """The text in the lines that the provider sees: in JSON that is mostly one string, those of the string."""
+    lines = unwrapped(text)
+    if lines is None:
+        return text
+    if replacement is None:
+        return verbatim(lines)
+    return lines if replacement.split("\n", 1)[0] == lines.split("\n", 1)[0] else text
