@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 Mode = Literal["optimize", "audit", "off"]
 CACHE = CacheSettings()
 CONVERSATIONS = 256
+DECIDED_A_SECOND = 1_000_000
+"""Characters that are decided in a second at the least: a text that would take longer than there is time for is left."""
 SYSTEM_CHARACTERS = 500
 
 
@@ -274,7 +276,8 @@ class Engine:
             standing = self._remembered(conversation, known.get(key, ()), empty is None)
             if standing is None and text is not None:
                 lost = key in known  # decided before, but what it refers to no longer stands here
-                if (block.turn >= new_from or lost) and time.monotonic() < until:
+                in_time = time.monotonic() + len(text) / DECIDED_A_SECOND < until
+                if (block.turn >= new_from or lost) and in_time:
                     if profile(layout.tool(block), profiles) is Profile.SKIP:
                         standing = Standing(key, estimate(text), None, "skipped by the tool's profile")
                     else:
