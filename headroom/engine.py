@@ -35,7 +35,7 @@ Mode = Literal["optimize", "audit", "off"]
 CACHE = CacheSettings()
 CONVERSATIONS = 256
 DECIDED_A_SECOND = 1_000_000
-"""Characters that are decided in a second at the least: a text that would take longer than there is time for is left."""
+"""Characters that are decided in a second at the least: a text that needs more time than there is stays as it is."""
 SYSTEM_CHARACTERS = 500
 
 
