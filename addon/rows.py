@@ -179,7 +179,7 @@ def one_line(row: Row) -> str:
     if row.cost_usd is not None and row.cost_without_usd is not None:
         parts.append(f"${row.cost_usd:.4f}, without ${row.cost_without_usd:.4f}")
     if row.optimizer_saved_usd:
-        parts.append(f"${row.optimizer_saved_usd:.4f} of it by caching")
+        parts.append(f"caching saved ${row.optimizer_saved_usd:.4f}")
     if row.break_part:
         cost = f": {row.break_tokens:,} tokens billed again, ${row.break_usd:.4f}" if row.break_tokens else ""
         parts.append(_where(row.break_part, row.break_kind, row.break_at) + cost)

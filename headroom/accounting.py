@@ -7,12 +7,9 @@ LEAST_FACTOR, MOST_FACTOR = 0.5, 2.0
 
 
 def written_again(rewrite: Rewrite, usage: Usage) -> int:
-    """Tokens, in the provider's count, that were billed as new since the client changed what stands before them."""
-    broken, tokens = rewrite.plan.broken, rewrite.plan.tokens
-    if broken is None or not tokens:
-        return 0
-    new = usage.input_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
-    return min(round(broken.tokens * min(usage.total_input / tokens, MOST_FACTOR)), new)
+    """Tokens that were billed as new since the client changed what stands before them."""
+    again = rewrite.plan.broken.tokens if rewrite.plan.broken else 0
+    return min(again, usage.input_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens)
 
 
 def saved_tokens(rewrite: Rewrite, usage: Usage) -> tuple[float, float]:

@@ -53,8 +53,9 @@ def optimize(layout: Layout, facts: RequestFacts, history: PrefixHistory, settin
     if history.before is not None and not (history.continued and history.betas == facts.betas):
         broken = find_break(history.before, layout, (history.betas, facts.betas))
         if broken is not None:  # only what was cached is written again
-            uncached = length(history.before) - history.had
-            plan = replace(plan, broken=replace(broken, tokens=max(0, broken.tokens - uncached)))
+            whole = length(history.before)
+            again = max(0, broken.tokens + history.had - whole)
+            plan = replace(plan, broken=replace(broken, tokens=round(again * history.billed / max(1, whole)) or again))
     return plan
 
 

@@ -93,6 +93,8 @@ class PrefixHistory:
     """The request that this one continues, or was expected to."""
     had: int = 0
     """Tokens of that request, an estimate, that the provider should have had in its cache when this one came."""
+    billed: int = 0
+    """Tokens of that request as billed; 0: not known."""
     continued: bool = False
     """Whether the request's beginning is the whole of the one before."""
     kept_turns: int = 0
@@ -120,8 +122,13 @@ class PrefixHistory:
             self.kept_turns = len(self.layout.turns) if self.continued else 0
             if self.own:
                 self.own[-1].gap = now - self.last if self.continued else inf
-            self.before, self.had = self.layout, self.cached(now)
+            self.follow(self, now)
         self.family, self.layout, self.head, self.ending = family, layout, head, ending
+
+    def follow(self, before: "PrefixHistory", now: float) -> None:
+        """Note what is to be expected of a request that comes after the last one of ``before``."""
+        self.before, self.betas, self.had = before.layout, before.betas, before.cached(now)
+        self.billed = before.usage.total_input if before.usage else 0
 
     def branch(self, parent: "PrefixHistory") -> None:
         """Begin where another conversation was changed by its client, or where it forks."""
@@ -253,7 +260,7 @@ class Prefixes:
                 before = changed or self._latest(by_session)
                 history = PrefixHistory(family, layout, head, ending, self._lock)
                 if before is not None:
-                    history.before, history.betas, history.had = before.layout, before.betas, before.cached(now)
+                    history.follow(before, now)
                 if changed is not None:
                     history.branch(changed)
                 elif ending != "first":

@@ -5,11 +5,13 @@ import threading
 
 import pytest
 
-from headroom.cache import CacheSettings
+from headroom.cache import CacheSettings, RequestFacts, leave, optimize
 from headroom.engine import Abandoned, Engine, Mode, RawRequest, Rewrite
 from headroom.session.memory import RamMemory
+from headroom.session.prefix import Prefixes
+from headroom.wire.shapes import read
 from headroom.wire.usage import Usage
-from tests.cache.programs import MARK, SYSTEM, Json, agent, dumps, marks, text
+from tests.cache.programs import MARK, SYSTEM, Json, agent, chat, dumps, marks, text
 
 WROTE = Usage(10, 9000, 0, 0, 1)
 
@@ -115,14 +117,16 @@ def test_an_answer_that_is_read_late_says_nothing_of_the_next_request() -> None:
 
 
 class TestWhatBroke:
-    def test_tokens_are_counted_as_far_as_they_were_cached(self) -> None:
+    @pytest.mark.parametrize("factor", [0.5, 1.0, 1.5])
+    def test_the_tokens_are_those_that_the_provider_counted(self, factor: float) -> None:
         loop = Loop()
         for n in (1, 2):
-            loop.engine.settle(loop.send(agent(n)), WROTE)
+            sent = loop.send(agent(n))
+            loop.engine.settle(sent, Usage(0, round(factor * sent.plan.tokens)))
         broken = loop.send(agent(3, system="It is 10:00. " + SYSTEM)).plan.broken
         assert broken is not None and broken.part == "system"
-        assert broken.tokens == pytest.approx(len(dumps(agent(2))[dumps(agent(2)).index(b'"messages"') :]) / 3.6
-                                              + len(SYSTEM) / 3.6, rel=0.03)  # fmt: skip
+        behind = len(SYSTEM) + len(dumps(agent(2))) - dumps(agent(2)).index(b'"messages"')
+        assert broken.tokens == pytest.approx(factor * behind / 3.6, rel=0.03)
 
     def test_nothing_is_written_again_of_what_was_never_written(self) -> None:
         loop = Loop()
@@ -132,10 +136,24 @@ class TestWhatBroke:
 
     def test_only_what_a_breakpoint_covered_is_written_again(self) -> None:
         loop, system = Loop(), [text(SYSTEM, cache_control=MARK)]
-        loop.engine.settle(loop.send(agent(1, system=system)), WROTE)
+        loop.send(agent(1, system=system))
         broken = loop.send(agent(2, system=[text("Now. " + SYSTEM, cache_control=MARK)])).plan.broken
         assert broken is not None
         assert broken.tokens == pytest.approx(len(SYSTEM) / 3.6, rel=0.03)
+
+    def test_providers_that_cache_by_themselves_do_so_for_minutes(self) -> None:
+        for after, again in ((5.0, True), (400.0, False)):
+            prefixes = Prefixes()
+            tokens = []
+            for n, now in ((3, 0.0), (5, after)):
+                said = [{"role": "system", "content": f"It is {n} o'clock. " + SYSTEM}, *chat(n)["messages"]]
+                layout = read("openai-chat", dumps({"model": "gpt-5", "messages": said}))
+                history = prefixes.open("s", layout, now)
+                plan = optimize(layout, RequestFacts("api.openai.com", "x", "s", now), history, CacheSettings())
+                leave(plan, history, history.sent(now))
+                tokens.append(plan.broken.tokens if plan.broken else None)
+            assert tokens[0] is None
+            assert tokens[1] is not None and bool(tokens[1]) is again
 
     def test_a_beta_token_that_is_sent_on_breaks_nothing(self) -> None:
         loop = Loop()
