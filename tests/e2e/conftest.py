@@ -22,6 +22,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield running
 
 
+@pytest.fixture
+def through_the_proxy(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment of a user of the proxy, for clients in this process."""
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in world.environment(tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -59,6 +59,7 @@ class AnthropicMessages:
     def __init__(self, prompt: str, tools: Sequence[Tool], *, asynchronous: bool, streaming: bool) -> None:
         self.asynchronous, self.streaming = asynchronous, streaming
         self.betas: list[str] = []
+        self.system: str | list[Json] = "You correct prices."
         self.cache_control: Json = {"cache_control": {"type": "ephemeral"}}
         self.history: list[Any] = [{"role": "user", "content": prompt}]
         self.tools = [
@@ -82,7 +83,7 @@ class AnthropicMessages:
         request: Any = {
             "model": "claude-opus-4-8",
             "max_tokens": 1000,
-            "system": "You correct prices.",
+            "system": self.system,
             **self.cache_control,
             "tools": self.tools,
             "messages": self.history,

@@ -1,55 +1,16 @@
 """The Python SDKs of OpenAI, Anthropic and Google through the proxy, each in a tool loop of its own."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import checks
-from tests.e2e.sdk_clients import CONVERSATIONS, AnthropicMessages, Asked, Conversation, Said, Tool
-from tests.e2e.task import DONE, NEW, NEW_TOO, OLD, OLD_TOO, PROMPT, Project, play
+from tests.e2e.sdk_clients import CONVERSATIONS, AnthropicMessages, Conversation, Said
+from tests.e2e.sdk_task import STEPS, TOOLS, use
+from tests.e2e.task import DONE, PROMPT, Project, play
 from tests.e2e.world import World
-from tests.support.answers import Answer, ToolCall
 
-pytestmark = pytest.mark.e2e
-TOOLS = [
-    Tool("read_prices", "Read prices.py.", []),
-    Tool("run_checks", "Run checks.py.", []),
-    Tool("edit_prices", "Replace text in prices.py.", ["old", "new"]),
-]
-READ, RUN = ToolCall("read_prices", {}), ToolCall("run_checks", {})
-STEPS = [
-    Answer("I look at the file first.", (READ,)),
-    Answer("", (RUN,)),
-    Answer("", (ToolCall("edit_prices", {"old": OLD, "new": NEW}),)),
-    Answer("I look at it again and check.", (READ, RUN)),
-    Answer("", (ToolCall("edit_prices", {"old": OLD_TOO, "new": NEW_TOO}),)),
-    Answer("", (RUN, READ)),
-]
-
-
-@pytest.fixture(autouse=True)
-def through_the_proxy(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in world.environment(tmp_path / "home").items():
-        monkeypatch.setenv(name, value)
-
-
-def use(project: Project, call: Asked) -> str:
-    """Do what a tool does."""
-    match call.name:
-        case "read_prices":
-            return project.prices.read_text()
-        case "run_checks":
-            command = [sys.executable, "checks.py"]
-            run = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, timeout=20, check=True)
-            return run.stdout
-        case "edit_prices":
-            project.prices.write_text(project.prices.read_text().replace(call.arguments["old"], call.arguments["new"]))
-            return "edited"
-    raise AssertionError(f"no such tool: {call.name}")
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("through_the_proxy")]
 
 
 async def work(project: Project, conversation: Conversation) -> list[Said]:
