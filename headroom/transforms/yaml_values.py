@@ -7,7 +7,7 @@ from typing import Any
 from headroom.transforms.json_values import MAX_DEPTH, Plain
 from headroom.transforms.notation import quoted, untyped
 
-_KEY = re.compile(r"[A-Za-z0-9_./$(][^\"'#{}\[\],&*!|>%@`]*(?<! )\Z")
+_KEY = re.compile(r"[A-Za-z0-9_./$(][^\"'#&*!|>%@`]*(?<! )\Z")
 _SCALAR = re.compile(r"(?:[^\s\"'\[\]{}#&*!|>%@`,?:-]|[-?:](?=\S)(?!\s))(?:[^:#]|:(?! |$)|(?<! )#)*\Z")
 _TYPED = re.compile(
     r"[-+]?(?:0x[0-9A-Fa-f_]+|0o[0-7_]+|[0-9][0-9_.]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+|\.inf|\.nan)\Z|~\Z"
@@ -15,6 +15,7 @@ _TYPED = re.compile(
     re.I,
 )
 _DOUBLE = re.compile(r'"(?:[^"\\]|\\.)*"\Z')
+_QUOTED_KEY = re.compile(r"(?:'((?:[^']|'')*)'|\"((?:[^\"\\]|\\.)*)\"):(?: |\Z)")
 _SINGLE = re.compile(r"'(?:[^']|'')*'\Z")
 
 
@@ -92,7 +93,15 @@ class _Reader:
 
 
 def _split(content: str) -> tuple[str, str] | None:
-    """(key, value as written) of a mapping's line."""
+    """(key, value as written) of a mapping's line. A key in quotes that without them would be no text (``'200'``)
+    keeps single ones."""
+    if content[0] in "'\"":
+        quoted_key = _QUOTED_KEY.match(content)
+        if not quoted_key:
+            return None
+        single, double = quoted_key[1], quoted_key[2]
+        key = str(json.loads(f'"{double}"')) if single is None else single.replace("''", "'")
+        return f"'{key}'" if _TYPED.match(key) else key, content[quoted_key.end() :].lstrip(" ")
     key, colon, rest = content.partition(": ")
     if not colon:
         if not content.endswith(":"):

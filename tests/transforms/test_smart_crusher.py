@@ -68,6 +68,18 @@ def test_other_formats_can_be_read_back() -> None:
     assert same(as_text(read(second.removeprefix(f"<{root}>"), untyped=True)), as_text(value))
 
 
+def test_keys_of_yaml_may_stand_in_quotes_or_hold_brackets() -> None:
+    text = """paths:
+  /parcels/{id}:
+    '200': {}
+    "b c": 1
+    "x\\"y": 'it''s'
+"""
+    assert yaml_values.parse(text) == {"paths": {"/parcels/{id}": {"'200'": {}, "b c": "1", 'x"y': "it's"}}}
+    with pytest.raises(ValueError, match="stands twice"):
+        yaml_values.parse("a: 1\n'a': 2\n")
+
+
 def as_text(value: Any) -> Any:
     """Formats without types: a cell is a text, quoted or not."""
     if isinstance(value, dict):
