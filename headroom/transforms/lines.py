@@ -1,6 +1,7 @@
 """Lines of a text, and what tools write before them: numbers, and the marks of a diff."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _NUMBERED = re.compile(r" *(\d+)[\t→]")
@@ -22,9 +23,11 @@ def looks_numbered(text: str) -> bool:
     return _NUMBERED.match(text) is not None
 
 
+@lru_cache(maxsize=4)  # a text is compressed, and then added to the index
 def split(text: str) -> list[Line]:
-    """The lines of a text. A number is told from the text where the line before or after has its neighbour, or the
-    whole text is a numbered file (of which some numbers may have been left out); a diff's mark, inside a hunk."""
+    """The lines of a text, in a list that nobody may change. A number is told from the text where the line before or
+    after has its neighbour, or the whole text is a numbered file (of which some numbers may have been left out); a
+    diff's mark, inside a hunk."""
     raw = text.split("\n")
     file = looks_numbered(raw[0])
     numbers = [_number(line) for line in raw]
