@@ -25,7 +25,7 @@ LINES = st.lists(LINE, max_size=40)
 class Reader:
     """Reads a conversation as a model would, putting lines back where a reference says so."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.texts: list[tuple[str, list[str]]] = []
 
     def read(self, name: str, text: str) -> str:
@@ -65,7 +65,7 @@ def numbered(lines: list[str], first: int = 1) -> str:
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 40), st.integers(1, 40), LINES), min_size=1, max_size=6))
 @settings(max_examples=200, deadline=None)
-def test_a_reader_gets_every_line_back(steps):
+def test_a_reader_gets_every_line_back(steps: list[tuple[int, int, int, list[str]]]) -> None:
     """Each step is a new output: some lines of its own and a window of an earlier one."""
     index, reader, originals = LineIndex(), Reader(), [[f"line {i} of the first file, said once" for i in range(60)]]
     for block, (which, start, length, own) in enumerate(steps):
@@ -80,7 +80,7 @@ def test_a_reader_gets_every_line_back(steps):
 
 @given(LINES.filter(bool), st.integers(1, 500), st.integers(0, 30), st.integers(2, 40))
 @settings(max_examples=100, deadline=None)
-def test_numbers_that_were_left_out_can_be_counted(lines, first, start, length):
+def test_numbers_that_were_left_out_can_be_counted(lines: list[str], first: int, start: int, length: int) -> None:
     lines = [f"{line} x" for line in lines]
     index, reader = LineIndex(), Reader()
     for block, window in enumerate((lines, lines[start : start + length] or lines)):
@@ -91,11 +91,11 @@ def test_numbers_that_were_left_out_can_be_counted(lines, first, start, length):
 
 
 @given(st.text(max_size=300))
-def test_splitting_and_writing_is_the_identity(text):
+def test_splitting_and_writing_is_the_identity(text: str) -> None:
     assert write(split(text)) == text
 
 
-def test_a_file_read_again_after_an_edit_shows_only_what_changed():
+def test_a_file_read_again_after_an_edit_shows_only_what_changed() -> None:
     lines = [f"    value_{i} = compute({i}, 'some argument')" for i in range(60)]
     edited = [*lines[:30], "    changed = True", *lines[31:]]
     index = LineIndex()
@@ -113,7 +113,7 @@ def test_a_file_read_again_after_an_edit_shows_only_what_changed():
     )
 
 
-def test_a_git_diff_names_the_lines_that_a_write_call_said():
+def test_a_git_diff_names_the_lines_that_a_write_call_said() -> None:
     body = [f"def function_{i}(): return {i} * some_constant" for i in range(12)]
     index = LineIndex()
     index.add(Source("the input of Write", "path", "new.py", 3), "\n".join(body))
@@ -125,21 +125,21 @@ def test_a_git_diff_names_the_lines_that_a_write_call_said():
     )
 
 
-def test_equal_lines_of_a_stack_trace_stand_once():
+def test_equal_lines_of_a_stack_trace_stand_once() -> None:
     trace = [f'  File "app/module_{i}.py", line {i * 7}, in handler_{i}' for i in range(8)]
     text = "\n".join(["first", *trace, "second", *trace, "third", *trace])
     found = compress(text, LineIndex(), "", False, count, count(text))
     assert found is not None and found.text.count("further up in this output") == 2 and not found.sources
 
 
-def test_numbers_stay_where_a_line_could_be_taken_for_a_numbered_one():
+def test_numbers_stay_where_a_line_could_be_taken_for_a_numbered_one() -> None:
     text = numbered(["id\tname", "1\tone", "2\ttwo", "3\tthree", "4\tfour"])
     found = compress(text, LineIndex(), "", True, count, count(text))
     assert found is not None
     assert found.text == "1\tid\tname\n2\t1\tone\n3\t2\ttwo\n4\t3\tthree\n5\t4\tfour"
 
 
-def test_numbers_that_do_not_count_on_stay():
+def test_numbers_that_do_not_count_on_stay() -> None:
     text = "1\ta line of text\n2\tanother\n5\tfar away\n6\tthe last"
     assert compress(text, LineIndex(), "", True, count, count(text)) is None
 
@@ -154,7 +154,7 @@ def test_numbers_that_do_not_count_on_stay():
     ],
     ids=["all alike", "all different", "one long line", "short lines"],
 )
-def test_finding_repeats_is_linear(text):
+def test_finding_repeats_is_linear(text: str) -> None:
     index = LineIndex()
     index.add(Source("the output of Bash", "", "", 0), text)
     began = time.monotonic()
@@ -162,7 +162,7 @@ def test_finding_repeats_is_linear(text):
     assert time.monotonic() - began < 10
 
 
-def test_lines_that_are_all_alike_take_no_long_time():
+def test_lines_that_are_all_alike_take_no_long_time() -> None:
     text = "the same line again\n" * 20_000
     start = time.perf_counter()
     compress(text, LineIndex(), "", True, len, len(text))
