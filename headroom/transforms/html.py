@@ -54,8 +54,9 @@ def compress(text: str, context: Context) -> Compressed | None:
     for node in body.css(NO_CONTENT):
         node.decompose()
     out = _markdown(_main(body)).strip()
-    title = page.css_first("title")
-    if title is not None and (name := _SPACE.sub(" ", title.text()).strip()) and name not in out[: len(name) + 200]:
+    titles = page.css("title")
+    name = _SPACE.sub(" ", titles[0].text()).strip() if titles else ""
+    if name and name not in out[: len(name) + 200]:
         out = f"# {name}\n\n{out}"
     if len(out) < MIN_KEPT * len(text) or len(out) >= len(text):
         return None
