@@ -271,7 +271,7 @@ class _Writer:
             return column
         cells = self._arrays_of_scalars(values) if kinds == {list} else self._cells(values)
         if len(cells) > 1 and cells.count(cells[0]) == len(cells):
-            return _Column(cells[0], None)
+            return _Column(quoted(cells[0]) if cells[0][:1] == "<" else cells[0], None)  # <x> is another key's value
         return _Column("", cells)
 
     def _arrays_of_scalars(self, values: Sequence[list[Any]]) -> list[str]:

@@ -9,7 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headroom.transforms import diff, envelope, frames, html, listing, log_templates, logs, routine, search, terminal
+from headroom.transforms import (
+    diff,
+    envelope,
+    frames,
+    html,
+    listing,
+    log_templates,
+    logs,
+    routine,
+    search,
+    table_values,
+    terminal,
+)
 from headroom.transforms.base import Context, Transform
 from headroom.transforms.commands import ECHO, command_of, kinds
 from headroom.transforms.smart_crusher import SmartCrusher
@@ -102,9 +114,15 @@ _CODE = re.compile(
     r"|enum|interface|namespace|module|require|defp?|defmodule) |#(?:include|define|if|endif|pragma)\b|//|/\*|\*[ /]|#!"
     r"|[})\]]+[;,]?\Z|end\Z|self\.\w+ = |.*[{};]\Z|\w[\w.]* = \S)"
 )
+_NAMES = re.compile(r"[A-Za-z_][\w .#%()/$-]{0,59}(?:[,;\t][A-Za-z_][\w .#%()/$-]{0,59}){2,}\Z")
 _NUMBERED = re.compile(r"\s*\d+(?:\t|→|\s*\| )")
 _YAML = re.compile(r"\s*(?:- )*[\w./-]+:(?:\s|\Z)|\s*- \S|#|---\Z")
 _YAML_START = re.compile(r"(?:---\n|#.*\n)*(?:- )?[\w./-]+:(?: |\n)")
+
+
+def _has_names(seen: Seen) -> bool:
+    """Whether the first line could name the columns of the others."""
+    return bool(seen.lines) and _NAMES.match(seen.lines[0]) is not None
 
 
 def _is_csv(seen: Seen) -> bool:
@@ -128,7 +146,8 @@ def _is_paths(seen: Seen) -> bool:
 
 _structured = SmartCrusher().compress
 _OUTPUT: tuple[Transform, ...] = (terminal.compress, routine.compress, logs.compress, frames.compress)
-_DATA: tuple[Transform, ...] = (_structured, frames.compress)
+_DATA: tuple[Transform, ...] = (_structured, logs.compress, frames.compress)
+"""Rows of data begin alike as lines of a log do: with a date, most of all."""
 
 
 class Kind(NamedTuple):
@@ -161,6 +180,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("search", lambda seen: seen.tool in SEARCH_TOOLS or seen.prints("search"), (search.compress, frames.compress)),
     Kind("diff", _printing("diff"), (diff.compress, frames.compress)),
     Kind("lint", _printing("lint"), (terminal.compress, search.compress, logs.compress, frames.compress)),
+    Kind("json", lambda seen: seen.prints("log") and _JSON.match(seen.start) is not None, _DATA),
     Kind("log", _printing("log"), (terminal.compress, log_templates.compress, logs.compress, frames.compress)),
     Kind("test", _printing("test"), _OUTPUT),
     Kind("build", _printing("build", "install"), _OUTPUT),
@@ -171,6 +191,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("json", lambda seen: seen.is_open and _JSON.match(seen.start) is not None, _DATA),
     Kind("xml", lambda seen: seen.is_open and _XML.match(seen.start) is not None, _DATA),
     Kind("diff", lambda seen: seen.is_open and _DIFF.match(seen.start) is not None, (diff.compress, frames.compress)),
+    Kind("table", lambda seen: seen.is_open and table_values.looks_so(seen.lines), _DATA),
+    Kind("csv", lambda seen: seen.is_open and _has_names(seen) and _is_csv(seen), _DATA),
     Kind(
         "log",
         lambda seen: seen.is_open and seen.share(log_templates.TIME) > 0.5,

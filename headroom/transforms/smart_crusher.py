@@ -1,4 +1,4 @@
-"""Structured data (JSON, JSON lines, CSV, YAML, XML) written shorter.
+"""Structured data (JSON, JSON lines, CSV, tables, YAML, XML) written shorter.
 
 Every value is first written in the form of ``notation``: nothing is lost, and every string and key still stands in it
 verbatim. Where something may be left out, long arrays are then cut down to what ``selection`` keeps.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headroom.errors import ConfigurationError
-from headroom.transforms import csv_values, json_values, selection, xml_values, yaml_values
+from headroom.transforms import csv_values, json_values, selection, table_values, xml_values, yaml_values
 from headroom.transforms.base import Compressed, Context
 from headroom.transforms.config import SmartCrusherConfig
 from headroom.transforms.notation import TooDeepError, write, write_lines
@@ -94,6 +94,10 @@ class SmartCrusher:
                 if rows < _LEAST_ROWS:
                     return None
                 strategy = "yaml"
+            elif table_values.looks_so(text.split("\n", 4)[:4]):
+                table = table_values.parse(text)
+                value, gone = self._crush(table.rows, query)
+                new, strategy = f"{write(value)[0]}\n{table.foot}".rstrip("\n"), "table"
             elif query is not None or csv_values.says_something_twice(text):
                 value, gone = self._crush(csv_values.parse(text), query)
                 new, strategy = write(value)[0], "csv"

@@ -48,3 +48,22 @@ def test_a_command_says_more_than_the_text() -> None:
     assert told(listing, Context("Bash", {"command": "cat hits.txt"})) == "file"
     assert told(listing, Context("Bash", {"command": "./find-hits"})) == "search"
     assert told(listing, Context("Read", {"file_path": "hits.txt"})) == "file"
+
+
+def test_rows_that_begin_with_a_time_are_no_log_below_the_names_of_columns() -> None:
+    rows = "".join(f"2024-05-06T00:{minute:02d}:00Z,edge-7,{minute * 7}\n" for minute in range(20))
+    assert told("time,host,requests\n" + rows, Context("Bash", {"command": "curl -s https://x.test/export"})) == "csv"
+    assert told(rows, Context("Bash", {"command": "curl -s https://x.test/export"})) == "log"
+
+
+def test_columns_below_their_names_are_a_table() -> None:
+    pods = "NAME    READY   STATUS\n" + "".join(f"web-{n}   1/1     Running\n" for n in range(9))
+    assert told(pods, Context("Bash", {"command": "kubectl get pods"})) == "table"
+    drawn = "+---+---+\n| a | b |\n+---+---+\n" + "| 1 | 2 |\n" * 9 + "+---+---+\n"
+    assert told(drawn, Context("mcp__db__query")) == "table"
+    assert told(drawn, Context("Bash", {"command": "cat table.txt"})) == "file"
+
+
+def test_a_log_of_json_lines_is_data() -> None:
+    events = "".join(json.dumps({"ts": f"2024-05-06T00:00:{n:02d}Z", "level": "info"}) + "\n" for n in range(9))
+    assert told(events, Context("Bash", {"command": "kubectl logs deploy/payments"})) == "json"

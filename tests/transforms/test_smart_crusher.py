@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from headroom.errors import ConfigurationError
 from headroom.tokenizers import count
-from headroom.transforms import SmartCrusher, SmartCrusherConfig, csv_values, xml_values, yaml_values
+from headroom.transforms import SmartCrusher, SmartCrusherConfig, csv_values, table_values, xml_values, yaml_values
 from headroom.transforms.base import Context
 from headroom.transforms.json_values import parse
 from headroom.transforms.smart_crusher import compress
 from tests.support.notation import read, read_lines, same
 
 GOLDEN = Path(__file__).parent / "golden"
-SAMPLES = [path for kind in ("json", "csv", "xml", "yaml") for path in sorted((GOLDEN / kind).glob("*.in"))]
+SAMPLES = [path for kind in ("json", "csv", "table", "xml", "yaml") for path in sorted((GOLDEN / kind).glob("*.in"))]
 LOSSY = Context(lossless=False)
 ROWS = [{"id": i, "name": f"item number {i}", "price": 10 + i % 3, "stock": "yes"} for i in range(40)]
 
@@ -66,6 +66,32 @@ def test_other_formats_can_be_read_back() -> None:
     first, second = shortened(report).split("\n", 1)
     assert first == declaration
     assert same(as_text(read(second.removeprefix(f"<{root}>"), untyped=True)), as_text(value))
+
+
+@pytest.mark.parametrize("name", ["box", "docker", "kubectl", "mysql", "psql"])
+def test_tables_that_programs_draw_can_be_read_back(name: str) -> None:
+    text = (GOLDEN / "table" / f"{name}.in").read_text()
+    table = table_values.parse(text)
+    written = shortened(text)
+    assert written.endswith(table.foot)
+    assert as_text(read(written.removesuffix(f"\n{table.foot}"), untyped=True)) == as_text(table.rows)
+    assert [cell for row in table.rows for cell in row.values() if cell and str(cell) not in text] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Numbers stand at the right; a cell may reach into the next column.
+        "FILESYSTEM     BLOCKS     USED\n/dev/sda1       61255492  81234\n/dev/sdb1         255492    812\na  1  2\n"
+        * 2,
+        "NAME   READY\nweb-1  1/1\nweb-long-name 1/1\nweb-2  1/1\nweb-3  1/1\n",
+        " id | name\n----+------\n 1  | a\n 2  | b | c\n 3  | d\n 4  | e\n",
+        "A heading of prose\n------------------\n\nAnd what it says.\nIn some lines,\nand in some more.\n",
+        "+----+----+\n| id | id |\n+----+----+\n| 1  | 2  |\n| 1  | 3  |\n| 1  | 4  |\n+----+----+\n",
+    ],
+)
+def test_what_is_no_plain_table_is_left_alone(text: str) -> None:
+    assert compress(text, Context()) is None
 
 
 def test_keys_of_yaml_may_stand_in_quotes_or_hold_brackets() -> None:
