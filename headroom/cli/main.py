@@ -71,8 +71,8 @@ def proxy(
 
     if not insecure and not is_loopback(host):
         raise click.UsageError(
-            f"--host {host} can be reached by other machines, and nobody who comes is asked for a key: they could reach "
-            "other hosts through it as if they were this machine. --insecure does it all the same."
+            f"--host {host} can be reached by other machines, and nobody who comes is asked for a key: they could "
+            "reach other hosts through it as if they were this machine. --insecure does it all the same."
         )
     if no_optimize and mode not in (None, "off"):
         raise click.UsageError(f"--no-optimize and --mode {mode} say different things")
@@ -83,6 +83,66 @@ def proxy(
     serve(
         host, port, log_file, (*(f"{name}={value}" for name, value in wishes.items() if value is not None), *settings)
     )
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_confdir = click.option("--confdir", metavar="DIR", help="mitmproxy's folder with the CA, if not ~/.mitmproxy.")
+
+
+@headroom.command()
+@click.option("--since", type=click.Choice(["today", "7d", "all"]), default="all", show_default=True)
+@click.option("--by", type=click.Choice(["session", "project", "model", "client"]), help="One line for each.")
+@_json
+def stats(since: str, by: str | None, as_json: bool) -> None:
+    """What was saved, net of the provider's caching. Today begins at local midnight, 7d seven days ago."""
+    from headroom.cli.stats import show_stats
+
+    show_stats(since, by, as_json)
+
+
+@headroom.command()
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many, the newest first.")
+@_json
+def sessions(limit: int, as_json: bool) -> None:
+    """The sessions of agents and programs, and what was saved in each."""
+    from headroom.cli.stats import show_sessions
+
+    show_sessions(limit, as_json)
+
+
+@headroom.command()
+@click.argument("what", type=click.Choice(["where", "show", "check"]), default="show")
+@_confdir
+@_json
+def cert(what: str, confdir: str | None, as_json: bool) -> None:
+    """The proxy's certificate authority.
+
+    where: its file. show: its fingerprint and dates, and how clients and systems are told to trust it. check: whether
+    it is sound, and what trusts it here; 1 when it is not sound.
+    """
+    from headroom.cli.cert import cert as tell
+
+    sys.exit(tell(what, confdir, as_json))
+
+
+@headroom.command()
+@_confdir
+@_json
+def config(confdir: str | None, as_json: bool) -> None:
+    """Every setting, its value, and where that comes from; 1 when one is wrong."""
+    from headroom.cli.config import show_config
+
+    sys.exit(show_config(confdir, as_json))
+
+
+@headroom.command()
+@_confdir
+@_json
+def doctor(confdir: str | None, as_json: bool) -> None:
+    """Look whether everything works, and say what to do where it does not; 1 when something is wrong."""
+    from headroom.cli.doctor import examine
+
+    sys.exit(examine(confdir, as_json))
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ def print_table(table: "Table") -> None:
     """With colours only in a terminal, and not with NO_COLOR; a pipe gets lines as long as they are."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # names come from clients
     if not console.is_terminal:
         console.width = 10_000
     console.print(table)

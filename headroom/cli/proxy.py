@@ -21,7 +21,8 @@ def serve(host: str, port: int, log_file: str | None, settings: Sequence[str]) -
     if log_file is not None:
         _make_private(log_file)
         settings = (f"headroom_log_file={log_file}", *settings)
-    run(settings_for(host, port, "served.py", settings))
+    # the lines that mitmdump prints of each flow have its URL, where some clients put their key
+    run(settings_for(host, port, "served.py", ("flow_detail=0", *settings)))
 
 
 def _make_private(file: str) -> None:

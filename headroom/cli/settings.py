@@ -22,7 +22,7 @@ def options(typed: Iterable[str] = ()) -> Options:
         found.set(*every, defer=True)
         optmanager.load_paths(found, *map(str, config_files(found)))
         found.set(*every, defer=True)
-    except exceptions.OptionsError as error:
+    except (exceptions.OptionsError, TypeError) as error:  # the latter for a value of another type in a file
         raise ConfigurationError(str(error), {"options": every}) from error
     return found
 

@@ -152,6 +152,25 @@ def totals(
     return from_numbers(numbers, dict(saved))
 
 
+def grouped(database: sqlite3.Connection, column: str, since: float) -> list[tuple[str, Totals]]:
+    """Sums over the rows from ``since`` (unix seconds) on for each value of a column, the dearest first."""
+    rows = database.execute(
+        f"SELECT {column}, {', '.join(NUMBERS.values())} FROM exchanges WHERE time >= ? GROUP BY {column}"
+        f" ORDER BY TOTAL(cost_usd) DESC, COUNT(*) DESC, {column}",
+        (since,),
+    ).fetchall()
+    return [(row[0], from_numbers(row[1:])) for row in rows]
+
+
+def reasons(database: sqlite3.Connection, since: float) -> list[tuple[str, int]]:
+    """Why requests that were to be rewritten were not, from ``since`` (unix seconds) on, each with how often."""
+    return database.execute(
+        "SELECT reason, COUNT(*) FROM exchanges WHERE time >= ? AND mode = 'optimize' AND kind != 'count_tokens'"
+        " AND outcome != 'rewritten' GROUP BY reason ORDER BY COUNT(*) DESC, reason",
+        (since,),
+    ).fetchall()
+
+
 def spent_usd(database: sqlite3.Connection, since: float) -> float:
     """USD billed from ``since`` (unix seconds) on."""
     return float(database.execute("SELECT TOTAL(cost_usd) FROM exchanges WHERE time >= ?", (since,)).fetchone()[0])

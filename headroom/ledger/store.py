@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from headroom.errors import HeadroomError
+from headroom.errors import HeadroomError, ValidationError
 from headroom.ledger import database as tables
 from headroom.ledger.row import Exchange, storable
 from headroom.ledger.savings import Json, savings, write_savings
@@ -25,6 +25,8 @@ WAITING = 10_000
 BATCH = 500
 """Rows in one transaction: others wait for it."""
 RETRY_SECONDS = 5.0
+GROUPS = ("session", "project", "model", "client")
+"""What sums may be taken by."""
 SAVINGS_SECONDS = 1.0
 """The savings file is written at most so often, and when the ledger is closed."""
 CLOSING_SECONDS = 2.0
@@ -131,6 +133,21 @@ class Ledger:
         with self._lock:
             found = self._read(lambda database: tables.running_totals(database, "session", "last", limit)) or []
         return [SessionTotals(*row) for row in found]
+
+    def by(self, column: str, since: float = 0.0) -> list[tuple[str, Totals]]:
+        """The sums from ``since`` (unix seconds) on by session, project, model or client, the dearest first.
+
+        Rows that still wait are not in them. Raises ValidationError for another column.
+        """
+        if column not in GROUPS:
+            raise ValidationError(f"column is {column!r}; allowed: {' | '.join(GROUPS)}", {"field": "column"})
+        with self._lock:
+            return self._read(lambda database: tables.grouped(database, column, since)) or []
+
+    def reasons(self, since: float = 0.0) -> list[tuple[str, int]]:
+        """Why requests that were to be rewritten were not, with how often, the most frequent first."""
+        with self._lock:
+            return self._read(lambda database: tables.reasons(database, since)) or []
 
     def close(self) -> None:
         """Write what still waits and the savings file, then let go of both. May be called twice."""

@@ -1,0 +1,123 @@
+"""`headroom stats` and `headroom sessions`: sums from the ledger."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from headroom import paths
+from headroom.cli.output import moment, new_table, print_json, print_table, share, usd
+from headroom.errors import StorageError
+from headroom.ledger import Ledger, Totals
+
+NUMBERS = ("requests", "rewritten", "tokens before", "saved", "share", "billed", "without us", "net saving")
+
+
+def show_stats(since: str, by: str | None, as_json: bool) -> None:
+    """Print the sums ``since`` today, 7d or all, in all or ``by`` a column. Raises StorageError."""
+    begin = _begin(since)
+    with ledger() as open_ledger:
+        sums = open_ledger.totals(since=begin)
+        groups = open_ledger.by(by, begin) if by else []
+    if as_json:
+        named = {"by": by, "groups": [{"name": name, **as_data(part)} for name, part in groups]} if by else {}
+        print_json({"since": since, "since_unix": begin, "totals": as_data(sums), **named})
+    elif not sums.requests:
+        print("no request" if since == "all" else f"no request since {moment(begin)}")
+    elif by:
+        table = new_table(by, numbers=NUMBERS)
+        for name, part in groups:
+            table.add_row(name or "-", *_figures(part))
+        table.add_section()
+        table.add_row("all", *_figures(sums))
+        print_table(table)
+    else:
+        _print_sums(sums)
+
+
+def show_sessions(limit: int, as_json: bool) -> None:
+    """Print the newest sessions. Raises StorageError."""
+    with ledger() as open_ledger:
+        found = open_ledger.sessions(limit)
+    if as_json:
+        print_json(
+            [{"session": s.session, "began": s.began, "last": s.last, **_without_strategies(s.totals)} for s in found]
+        )
+    elif not found:
+        print("no session")
+    else:
+        table = new_table("session", "began", "last", numbers=NUMBERS)
+        for one in found:
+            table.add_row(one.session, moment(one.began), moment(one.last), *_figures(one.totals))
+        print_table(table)
+
+
+@contextmanager
+def ledger() -> Iterator[Ledger]:
+    """The workspace's ledger. Raises StorageError when it can't be read."""
+    path = paths.ledger_path()
+    if not path.exists():
+        raise StorageError(f"there is no ledger at {path}: nothing has gone through the proxy yet", {"path": str(path)})
+    found = Ledger(path)
+    try:
+        if found.problem is not None:
+            raise StorageError(f"{path} can't be read: {found.problem}", {"path": str(path)})
+        yield found
+    finally:
+        found.close()
+
+
+def as_data(sums: Totals) -> dict[str, object]:
+    """The sums for programs; tokens, and USD where the name says so."""
+    return {**asdict(sums), "saved_usd": sums.saved_usd, "compression_saved_usd": sums.compression_saved_usd}
+
+
+def _without_strategies(sums: Totals) -> dict[str, object]:
+    """A session's sums are kept without them."""
+    return {name: value for name, value in as_data(sums).items() if name != "saved_by_strategy"}
+
+
+def _begin(since: str) -> float:
+    if since == "all":
+        return 0.0
+    now = time.time()
+    if since == "7d":
+        return now - 7 * 86400
+    return time.mktime((*time.localtime(now)[:3], 0, 0, 0, 0, 0, -1))
+
+
+def _figures(sums: Totals) -> tuple[str, ...]:
+    whole = (sums.requests, sums.rewritten, sums.tokens_before, sums.tokens_saved)
+    money = (sums.cost_usd, sums.cost_without_usd, sums.saved_usd)
+    return (*(f"{n:,}" for n in whole), share(sums.tokens_saved, sums.tokens_before), *map(usd, money))
+
+
+def _print_sums(sums: Totals) -> None:
+    u = sums.usage
+    table = new_table("", numbers=("", "share"))
+    table.show_header = False
+    rows = [
+        ("requests", f"{sums.requests:,}", ""),
+        ("  rewritten", f"{sums.rewritten:,}", share(sums.rewritten, sums.requests)),
+        ("  failed", f"{sums.errors:,}", share(sums.errors, sums.requests)),
+        ("tokens before", f"{sums.tokens_before:,}", ""),
+        ("  saved", f"{sums.tokens_saved:,}", share(sums.tokens_saved, sums.tokens_before)),
+        *((f"    {name}", f"{n:,}", "") for name, n in _most_first(sums)),
+        ("  could be saved (audit)", f"{sums.tokens_savable:,}", share(sums.tokens_savable, sums.tokens_before)),
+        ("billed", usd(sums.cost_usd), ""),
+        ("  tokens read from the cache", f"{u.cache_read_tokens:,}", share(u.cache_read_tokens, u.total_input)),
+        ("  written to it", f"{u.cache_write_tokens + u.cache_write_1h_tokens:,}", ""),
+        ("  other input", f"{u.input_tokens:,}", ""),
+        ("  output", f"{u.output_tokens:,}", ""),
+        ("without us", usd(sums.cost_without_usd), ""),
+        ("net saving", usd(sums.saved_usd), share(sums.saved_usd, sums.cost_without_usd)),
+        ("  by using the cache", usd(sums.optimizer_saved_usd), ""),
+        ("  by fewer tokens", usd(sums.compression_saved_usd), ""),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    print_table(table)
+
+
+def _most_first(sums: Totals) -> list[tuple[str, int]]:
+    return sorted(sums.saved_by_strategy.items(), key=lambda item: -item[1])
