@@ -79,11 +79,19 @@ def skip_string(text: str, pos: int) -> int:
             raise ScanError("the end of a string", pos)
         if text[end - 1] != "\\":
             return end + 1
-        back = end - 1
-        while text[back - 1] == "\\":
-            back -= 1
-        if (end - back) % 2 == 0:
+        if _backslashes(text, pos + 1, end) % 2 == 0:
             return end + 1
+
+
+def _backslashes(text: str, start: int, end: int) -> int:
+    """How many backslashes stand before ``end``, as far back as ``start``."""
+    size = 16
+    while True:
+        chunk = text[max(start, end - size) : end]
+        rest = chunk.rstrip("\\")
+        if rest or size >= end - start:
+            return len(chunk) - len(rest)
+        size *= 4
 
 
 def walk_array(text: str, pos: int, item: Callable[[int], int]) -> int:
