@@ -79,7 +79,7 @@ def skip_string(text: str, pos: int) -> int:
             raise ScanError("the end of a string", pos)
         if text[end - 1] != "\\":
             return end + 1
-        if _backslashes(text, pos + 1, end) % 2 == 0:
+        if text[end - 2] == "\\" and _backslashes(text, pos + 1, end) % 2 == 0:
             return end + 1
 
 

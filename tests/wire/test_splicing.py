@@ -163,7 +163,7 @@ def test_twenty_megabytes_are_read_in_linear_time(text: str) -> None:
     )
     began = time.monotonic()
     layout = read("anthropic", raw)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert read_string(raw, layout.blocks[0].span) == text
 
 
