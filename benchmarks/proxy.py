@@ -189,11 +189,12 @@ def measure_memory(pair: Pair, long_turns: int, many: int) -> list[Figure]:
     after = _resident(pair.plain), _resident(pair.ours)
     plain, ours = ((b - a) / len(sessions) for a, b in zip(before, after, strict=True))
     left = Figure(f"a session of {long_turns} turns leaves", ours, plain, unit="MB", limit=10)
-    plain, ours = _growth(pair.plain, many), _growth(pair.ours, many)
-    # in fewer requests memory of sessions is not yet full
+    # in fewer requests the memory of sessions is not yet full
     limit = 5 if many >= FULL.many else None
-    what = f"growth from request {many // 2:,} to {many:,}"
-    return [left, Figure(what, ours, plain, ours - plain, unit="MB", limit=limit)]
+    return [
+        left,
+        Figure(f"growth from request {many // 2:,} to {many:,}", _growth(pair.ours, many), None, None, "MB", limit),
+    ]
 
 
 def _growth(proxy: Mitmdump, requests: int) -> float:

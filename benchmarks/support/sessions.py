@@ -132,7 +132,7 @@ class _Agent:
         """The model says a few words and calls a tool, the tool answers."""
         acts = (self._read, self._again, self._edit, self._run, self._search)
         act = self._random.choices(acts, (4, 3, 4, 5, 2))[0]
-        tool, arguments, output = self._read(self._characters // 45) if steady else act()
+        tool, arguments, output = self._read(self._characters // 60) if steady else act()
         self._calls += 1
         call = f"toolu_{self._calls:06d}"
         words = f"Next the {self._word()} in the {self._word()}: {self._line().strip()}"
