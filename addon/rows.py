@@ -122,6 +122,8 @@ def describe(rewrite: Rewrite) -> dict[str, Any]:
     plan, cache = rewrite.plan, []
     if plan.kind or plan.reason:
         cache.append(f"{_ADDED[plan.kind]}: {plan.reason}")
+    if plan.moved:
+        cache.append("the beginning made stable: what says now moved to the system prompt's end, tools sorted")
     if plan.broken is not None:
         broken = plan.broken
         cost = f"about {broken.tokens:,} tokens behind it are billed again" if broken.tokens else "it was not cached"

@@ -68,6 +68,12 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "say that it pays). Empty: as the client says.",
     ),
     (
+        "headroom_stable_prefix",
+        False,
+        "Move what a system prompt says of now (date, time, ids) to its end and sort tools by name, so that what "
+        "stands before stays in the provider's cache. Never for Claude Code, Codex and Gemini CLI.",
+    ),
+    (
         "headroom_drop_billing_line",
         False,
         "For hosts given in headroom_hosts: take out the line x-anthropic-billing-header that Claude Code puts first "
@@ -115,7 +121,7 @@ def read_settings(options: Options) -> Settings:
         _budget(options.headroom_budget),
         options.headroom_drop_billing_line,
         sessions_kept(),
-        CacheSettings(options.headroom_cache, ttl),
+        CacheSettings(options.headroom_cache, ttl, options.headroom_stable_prefix),
         parse_profiles("headroom_tool_profiles", options.headroom_tool_profiles),
     )
 

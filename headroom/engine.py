@@ -10,10 +10,12 @@ from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, settle
+from headroom.cache.anthropic import CACHES_ITSELF
+from headroom.cache.stable import TAIL, as_it_stood, stabilize, tail_start
 from headroom.errors import without_message
 from headroom.session.betas import beta_header, is_sticky, union
 from headroom.session.conversation import Conversation, Conversations, Standing, source_of, subject_of
-from headroom.session.identity import Identity, identify, without_billing_line
+from headroom.session.identity import Identity, client_of, identify, without_billing_line
 from headroom.session.inputs import texts_of
 from headroom.session.memory import Decision, Memory, RamMemory
 from headroom.session.prefix import Prefixes, PrefixHistory, Sent
@@ -158,15 +160,20 @@ class Engine:
             found.append(conversation)
             return conversation.layout
 
-        layout = read(request.shape, request.body, find)
+        moved = self._moved(request, mode)
+        layout = read(request.shape, splice(request.body, moved), find)
         system = system_text(layout)
+        if moved:
+            system = system.partition(TAIL)[0]  # a session is not told by its clock
         identity = _who(request, layout, system)
         system = without_billing_line(system)[:SYSTEM_CHARACTERS]
         model = layout.string("model") or request.model
         memory = self._memory["audit" if mode == "audit" else "optimize"]
         reason = "mode off" if mode == "off" else memory.left_alone(identity.session) or ""
+        if reason and moved:
+            moved, layout = [], read(request.shape, request.body)
         rewrite = Rewrite(request.body, identity, model, reason=reason, system=system)
-        rewrite = self._caching(rewrite, request, layout, mode)
+        rewrite = self._caching(rewrite, request, layout, mode, moved)
         if reason:
             return rewrite
         conversation = found[0] if found else Conversation(layout)
@@ -207,9 +214,14 @@ class Engine:
         patches += rewrite.plan.patches
         if request.drop_billing_line:
             patches += billing_line(layout)
+        if moved:
+            reports = [
+                report._replace(span=(as_it_stood(report.span[0], moved), as_it_stood(report.span[1], moved)))
+                for report in reports
+            ]
         rewrite = replace(
             rewrite,
-            body=splice(request.body, patches) if mode == "optimize" else request.body,
+            body=splice(layout.body, patches) if mode == "optimize" else request.body,
             blocks=tuple(reports),
             tokens_before=after + sum(saved.values()),
             tokens_after=after,
@@ -219,22 +231,39 @@ class Engine:
         rewrite.leaves()
         return rewrite
 
-    def _caching(self, rewrite: Rewrite, request: RawRequest, layout: Layout, mode: Mode) -> Rewrite:
+    def _moved(self, request: RawRequest, mode: Mode) -> list[Patch]:
+        """What makes the request's beginning stable, where that is asked for."""
+        wanted = self.cache.enabled and self.cache.stable_prefix and mode == "optimize"
+        if not wanted or client_of(request.headers) in CACHES_ITSELF:
+            return []
+        try:
+            return stabilize(request.shape, request.body)
+        except Exception as error:
+            log.warning("the beginning stays as it is: %s", without_message(error))
+            return []
+
+    def _caching(
+        self, rewrite: Rewrite, request: RawRequest, layout: Layout, mode: Mode, moved: list[Patch]
+    ) -> Rewrite:
         """Decide on breakpoints, and find out what broke the prefix. A failure here costs no more than the chance."""
         if request.counts:
             return rewrite
         now = time.time()
         try:
-            history = self._prefixes.open(rewrite.identity.session, layout, now)
+            tail = tail_start(layout) if self.cache.stable_prefix else 0
+            history = self._prefixes.open(rewrite.identity.session, layout, now, tail)
             betas = request.headers.get(beta_header(request.shape) or "", "")
             if mode == "optimize" and is_sticky():  # as it goes upstream: what was sent once is sent again
                 betas = union(history.betas, betas)
             facts = RequestFacts(
-                request.host, rewrite.identity.client, rewrite.identity.session, now, rewrite.model, betas
+                request.host, rewrite.identity.client, rewrite.identity.session, now, rewrite.model, betas, tail
             )
             enabled = self.cache.enabled and mode == "optimize" and not rewrite.reason
             settings = replace(self.cache, enabled=enabled)
             plan = optimize(layout, facts, history, settings)
+            if moved:
+                broken = plan.broken and replace(plan.broken, at=as_it_stood(plan.broken.at, moved))
+                plan = replace(plan, moved=tuple(moved), broken=broken)
             sent = history.sent(now, betas)
             leave(plan.as_it_came(), history, sent)  # until it is sure that it leaves otherwise
             return replace(rewrite, plan=plan, history=history, sent=sent)

@@ -127,10 +127,12 @@ def _extend(
             between = view.between(end, [at for at, _ in marks])
             if between is not None:
                 patches.append(_on_block(between, life))
-    if history.ending == "first" and len(patches) < free and all(in_messages(layout, at) for at, _ in marks):
-        often, size = history.chance_of_head(SECONDS[life], facts.now), view.position(layout.list_start)
+    begins = history.ending == "first" or (facts.tail and not history.continued)
+    if begins and len(patches) < free and all(in_messages(layout, at) for at, _ in marks):
+        often = history.chance_of_head(SECONDS[life], facts.now)
+        size = view.position(facts.tail or layout.list_start)
         least = minimum_tokens(layout.string("model") or facts.model)
-        head = view.head_carrier() if size >= least and expected_gain(0, size, often, life) > 0 else None
+        head = view.head_carrier(facts.tail) if size >= least and expected_gain(0, size, often, life) > 0 else None
         if head is not None:
             if not patches:
                 reach, reason = size, f"{often:.0%} chance of another conversation in time"
@@ -218,8 +220,9 @@ class _View:
             return None
         return next((block for block in reversed(reach) if self.carries(block)), None)
 
-    def head_carrier(self) -> Cacheable | None:
-        """The last block of the system prompt that may carry a breakpoint, else the last tool."""
+    def head_carrier(self, tail: int) -> Cacheable | None:
+        """The last block of the system prompt that may carry a breakpoint, else the last tool; none from byte ``tail``
+        on, where it is not 0."""
         text = self.layout.body
         for name, kind in (("system", "text"), ("tools", "tool_use")):
             span = self.layout.fields.get(name, Span(0, 0))
@@ -227,6 +230,7 @@ class _View:
             if raw[:1] != "[":
                 continue
             items = [Span(span.start + item.start, span.start + item.end) for item in elements(raw, 0)]
+            items = [item for item in items if not tail or name != "system" or item.start < tail]
             if items:
                 block = Cacheable(items[-1], kind, False, -1)
                 return block if text[block.span.start : block.span.start + 1] == b"{" and self.carries(block) else None

@@ -13,17 +13,20 @@ Kind = Literal["automatic", "breakpoint", "key", ""]
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
     """``ttl``: "" takes the life that the client chose for its own breakpoints, 5m where it set none; "auto" takes
-    1h where the gaps between this program's requests say that it pays."""
+    1h where the gaps between this program's requests say that it pays. ``stable_prefix``: what a system prompt says of
+    now goes to its end and tools are sorted, for programs that don't look after their cache themselves."""
 
     enabled: bool = True
     ttl: Literal["", "auto", "5m", "1h"] = ""
+    stable_prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
     """What the body does not tell. ``client`` as in ``session.identity``, ``now`` in seconds of the history's clock.
 
-    ``betas``: the beta header as it goes to the provider, for naming what broke a prefix.
+    ``betas``: the beta header as it goes to the provider, for naming what broke a prefix. ``tail``: the byte at which
+    the volatile end of the system prompt begins; 0: it has none.
     """
 
     host: str
@@ -32,6 +35,7 @@ class RequestFacts:
     now: float
     model: str = ""
     betas: str = ""
+    tail: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +64,13 @@ class Plan:
     expected: bool = False
     broken: PrefixBreak | None = None
     """What the client changed in what it had sent before."""
+    moved: tuple[Patch, ...] = ()
+    """What made the request's beginning stable, before all else; on the body as it came."""
 
     def as_it_came(self) -> "Plan":
-        """The plan of the same request with nothing inserted."""
-        return replace(
-            self,
-            patches=(),
-            kind="",
-            life=self.client_life,
-            reach=self.client_reach,
-            expected=self.expected and self.client_reach > 0,
-        )
+        """The plan of the same request with nothing inserted and nothing moved."""
+        bare = replace(self, patches=(), moved=(), kind="")
+        if self.moved:  # what it leaves in the cache, no request with a stable beginning will read
+            return replace(bare, life="", reach=0, expected=False)
+        expected = self.expected and self.client_reach > 0
+        return replace(bare, life=self.client_life, reach=self.client_reach, expected=expected)

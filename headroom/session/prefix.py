@@ -248,8 +248,11 @@ class Prefixes:
         self._next = 0
         self._lock = threading.RLock()
 
-    def open(self, session: str, layout: Layout, now: float) -> PrefixHistory:
-        """The history of the conversation that ``layout`` continues, or a new one. To be called once a request."""
+    def open(self, session: str, layout: Layout, now: float, tail: int = 0) -> PrefixHistory:
+        """The history of the conversation that ``layout`` continues, or a new one. To be called once a request.
+
+        ``tail``: the byte at which the volatile end of the system prompt begins; 0: it has none.
+        """
         by_start, by_session = _start(layout), _digest(layout.shape, session)
         head, ending = head_digest(layout), ending_of(layout)
         with self._lock:
@@ -272,8 +275,8 @@ class Prefixes:
             else:
                 history = self._histories[number]
                 history.advance(family, layout, head, ending, now)
-            if ending == "first" and not history.continued and not history.retry:
-                self._begins(family, head, now)
+            if (ending == "first" or tail) and not history.continued and not history.retry:
+                self._begins(family, head_digest(layout, tail), now)
             self._histories[number] = history
             self._histories.move_to_end(number)
             self._shrink()

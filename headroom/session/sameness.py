@@ -29,12 +29,15 @@ def head(layout: Layout) -> Iterator[tuple[str, Span]]:
             yield name, span
 
 
-def head_digest(layout: Layout) -> bytes:
-    """What tells the part before the messages from another."""
+def head_digest(layout: Layout, tail: int = 0) -> bytes:
+    """What tells the part before the messages from another; less what stands from byte ``tail`` on in its field, where
+    that is not 0."""
     digest = blake2b(digest_size=16)
     for name, span in head(layout):
-        kept, cuts = clean(layout, span)
-        digest.update(name.encode() + b"\0" + (blake2b(kept, digest_size=16).digest() if cuts else layout.digest(name)))
+        stays = Span(span.start, tail) if span.start < tail < span.end else span
+        kept, cuts = clean(layout, stays)
+        known = layout.digest(name) if stays == span and not cuts else blake2b(kept, digest_size=16).digest()
+        digest.update(name.encode() + b"\0" + known)
     return digest.digest()
 
 

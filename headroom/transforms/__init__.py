@@ -4,16 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from headroom.transforms.config import SmartCrusherConfig
+    from headroom.transforms.config import CacheAlignerConfig, SmartCrusherConfig
     from headroom.transforms.smart_crusher import SmartCrusher
 
 # A new public name is a line here, in the imports above (for type checkers) and in __all__.
 _HOME = {
+    "CacheAlignerConfig": "headroom.transforms.config",
     "SmartCrusher": "headroom.transforms.smart_crusher",
     "SmartCrusherConfig": "headroom.transforms.config",
 }
 
-__all__ = ["SmartCrusher", "SmartCrusherConfig"]
+__all__ = ["CacheAlignerConfig", "SmartCrusher", "SmartCrusherConfig"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,5 +1,6 @@
 """Settings of the transforms."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,61 @@ class SmartCrusherConfig:
             raise _wrong("first_fraction + last_fraction", found, "at most 1 together")
         if self.relevance_tier not in RELEVANCE_TIERS:
             raise _wrong("relevance_tier", self.relevance_tier, " or ".join(RELEVANCE_TIERS))
+
+
+_VALUE = (
+    r"(?:\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2}|\d{1,2}:\d{2}|\b1[5-9]\d{8}|\b20\d\d\b"
+    r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)"
+)
+"""How a date or a time begins."""
+_START = r"(?:^[ \t]*(?:[-*>#]+[ \t]+)?|(?<=[.!?] ))[*_]*"
+"""Where a line or a sentence begins."""
+_INSIDE = r"(?:[^\n.!?]|[.!?](?=\S))"
+_REST = _INSIDE + r"*[.!?]?"
+"""The rest of a sentence."""
+_IDS = (
+    r"(?:session|request|trace|conversation|thread|run|chat|correlation|invocation|transaction)[ _-]?(?:id|uuid)|"
+    r"(?:session|request|trace|conversation|correlation) (?:identifier|key)"
+)
+_DATES = (
+    r"(?:current|present|local|system)[ _-](?:date|time|datetime|timestamp|day|month|year)(?:(?: and |[ _/-])time)?"
+)
+DYNAMIC_PATTERNS = (
+    rf"{_START}(?:today(?:['\u2019]s date)?|(?:the )?{_DATES}|(?:the )?(?:date|time|timestamp|datetime)|now)[*_]*"
+    rf"(?: is(?: now| currently)?:?| ?[:=])[*_]*(?={_INSIDE}{{0,40}}?{_VALUE}){_REST}",
+    rf"{_START}it(?:['\u2019]s| is)(?: now| currently)? {_VALUE}{_REST}",
+    rf"{_START}(?:your |the |this )?(?:current )?(?:{_IDS})[*_]*(?: is:?| ?[:=])[*_]*"
+    rf" *[`\"']?(?=[\w.:-]*\d)(?:[\w:-]|\.(?=\w)){{6,}}{_REST}",
+    rf"{_START}<(?P<tag>(?:current[_-]?)?(?:date|time|datetime|timestamp|today|now)|{_IDS})>[^<\n]{{1,100}}</(?P=tag)>",
+)
+"""Sentences and lines that state today's date, the time, or the id of a session or request."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheAlignerConfig:
+    """What of a system prompt changes from request to request, and where it is put so that the rest stays cached.
+
+    Off by default: for its provider a system prompt is the user's words. Raises ConfigurationError for a pattern that
+    is no regular expression.
+    """
+
+    enabled: bool = False
+    dynamic_patterns: Sequence[str] = DYNAMIC_PATTERNS
+    """What is moved: all that one of these finds. ``^`` and ``$`` are a line's, case makes no difference."""
+    normalize_whitespace: bool = False
+    """Whether blanks at the end of lines go, and of several empty lines all but one."""
+    dynamic_tail_separator: str = "\n\n---\n[Dynamic Context]\n"
+
+    def __post_init__(self) -> None:
+        given = self.dynamic_patterns
+        object.__setattr__(self, "dynamic_patterns", (given,) if isinstance(given, str) else tuple(given))
+        for pattern in self.dynamic_patterns:
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError) as error:
+                raise _wrong("dynamic_patterns", pattern, f"a regular expression ({error})") from error
+        if not self.dynamic_tail_separator.strip():
+            raise _wrong("dynamic_tail_separator", self.dynamic_tail_separator, "a text that tells the tail apart")
 
 
 def _at_least(name: str, value: int, least: int) -> None:
