@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headroom.transforms.notation import REPEATS
-from tests.support import notation
-
 OUTPUTS = Path(__file__).parent / "outputs"
 FACTS = Path(__file__).parent / "facts.json"
 
@@ -58,8 +55,8 @@ _SHARED = re.compile(r'\[the (\d+) lines below begin with "(.*?)"(?: and, after 
 
 
 def read(result: str) -> str:
-    """A result as its own notes say to read it: signs that stand for phrases, beginnings that lines share, rows of
-    structured data that are named by their first value; one that is a JSON string, as its text."""
+    """A result as its own notes say to read it: signs that stand for phrases, beginnings that lines share; one
+    that is a JSON string, as its text."""
     if result[:1] == result[-1:] == '"':
         with contextlib.suppress(ValueError):
             result = str(json.loads(result))
@@ -68,8 +65,6 @@ def read(result: str) -> str:
         result = result[legend.end() :]
         for sign, phrase in reversed(_SIGN.findall(legend[1])):
             result = result.replace(sign, phrase)
-    if result.startswith(REPEATS):
-        return f"{result}\n{json.dumps(notation.read(result.rstrip('\n')), ensure_ascii=False)}"
     lines: list[str] = []
     left, before, after = 0, "", ""
     for line in result.split("\n"):

@@ -237,7 +237,7 @@ def github_issues() -> Planted:
         "connect via http://user:secret@proxy:3128",
         "148",
         (issues[2]["title"], f"https://github.com/acme/wire/pull/{issues[2]['number']}.diff"),
-        (issues[5]["title"], "help wanted"),
+        "Extra attention is needed",
     ]
     return json.dumps(issues, indent=2) + "\n", facts
 
