@@ -12,6 +12,7 @@ from typing import NamedTuple
 from headroom.transforms import (
     diff,
     envelope,
+    excerpts,
     frames,
     html,
     listing,
@@ -145,7 +146,13 @@ def _is_paths(seen: Seen) -> bool:
 
 
 _structured = SmartCrusher().compress
-_OUTPUT: tuple[Transform, ...] = (terminal.compress, routine.compress, logs.compress, frames.compress)
+_OUTPUT: tuple[Transform, ...] = (
+    terminal.compress,
+    excerpts.compress,
+    routine.compress,
+    logs.compress,
+    frames.compress,
+)
 _DATA: tuple[Transform, ...] = (_structured, logs.compress, frames.compress)
 """Rows of data begin alike as lines of a log do: with a date, most of all."""
 
@@ -179,7 +186,11 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("search", lambda seen: seen.tool in SEARCH_TOOLS or seen.prints("search"), (search.compress, frames.compress)),
     Kind("diff", _printing("diff"), (diff.compress, frames.compress)),
-    Kind("lint", _printing("lint"), (terminal.compress, search.compress, logs.compress, frames.compress)),
+    Kind(
+        "lint",
+        _printing("lint"),
+        (terminal.compress, excerpts.compress, search.compress, logs.compress, frames.compress),
+    ),
     Kind("json", lambda seen: seen.prints("log") and _JSON.match(seen.start) is not None, _DATA),
     Kind("log", _printing("log"), (terminal.compress, log_templates.compress, logs.compress, frames.compress)),
     Kind("test", _printing("test"), _OUTPUT),
