@@ -1,5 +1,7 @@
 """The CA that mitmproxy made: where it is, until when it is good, and the bundle that clients are given."""
 
+import fcntl
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,20 +55,43 @@ def read_authority(path: Path) -> Authority:
     )
 
 
-def write_bundle(path: Path, certificate: Path, others: Iterable[str]) -> Path:
-    """Put certifi's authorities, those in the files ``others`` and the CA into one file, for its owner only.
+def make_authority(confdir: str, key_size: int) -> None:
+    """Make the CA if there is none. Two mitmdumps that start at once would make two, of which one is lost.
 
-    Another process may do the same: readers find a whole file. Raises StorageError.
+    Raises StorageError.
+    """
+    from mitmproxy.certs import CertStore
+
+    folder = private_dir(Path(confdir).expanduser())
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not (folder / KEY).exists():
+            CertStore.from_store(folder, "mitmproxy", key_size)
+    except OSError as error:
+        raise StorageError(f"no CA can be made in {folder}: {error}", {"path": str(folder)}) from error
+    finally:
+        os.close(handle)
+
+
+def write_bundle(folder: Path, certificate: Path, others: Iterable[str]) -> Path:
+    """A file in ``folder`` with certifi's authorities, those in the files ``others`` and the CA, for its owner only.
+
+    It is named by its content: others that run with another CA or other files don't change it. Raises StorageError.
     """
     import certifi
 
     texts = dict.fromkeys(Path(name).expanduser() for name in (certifi.where(), *others, str(certificate)))
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    path = folder
     try:
-        content = b"\n".join(text.read_bytes() for text in texts if text != path and text.is_file())
-        private_dir(path.parent)
+        content = b"\n".join(text.read_bytes() for text in texts if text.is_file())
+        path = folder / f"ca-bundle-{hashlib.sha256(content).hexdigest()[:12]}.pem"
+        if path.is_file() and path.read_bytes() == content:
+            return path
+        private_dir(folder)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(content)
         fresh.replace(path)
     except OSError as error:

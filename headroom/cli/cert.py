@@ -75,7 +75,7 @@ def cert(what: str, confdir: str | None, as_json: bool) -> int:
     if what == "check":
         return _check(path, as_json)
     found = authority.read_authority(path)
-    bundle = paths.workspace_dir() / "ca-bundle.pem"
+    bundle = authority.write_bundle(paths.workspace_dir(), path, ())
     variables = {NODE: str(path), **dict.fromkeys((CODEX, *REPLACING), str(bundle))}
     commands = system_commands(path)
     if as_json:
@@ -92,7 +92,7 @@ def cert(what: str, confdir: str | None, as_json: bool) -> int:
         return 0
     print(f"certificate  {path}\nsubject      {found.subject}\nsha-256      {found.fingerprint}")
     print(f"valid        {found.not_before:%Y-%m-%d} to {found.not_after:%Y-%m-%d}")
-    print("\nFor one process, `headroom run -- command` sets:")
+    print("\nFor one process (`headroom run -- command` does it, and sets HTTPS_PROXY):")
     for name, value in variables.items():
         print(f"  {name}={value}")
     print("\nFor the system, only if you must (trust, then take back):")

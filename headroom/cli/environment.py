@@ -18,7 +18,7 @@ def client_environment(environment: Mapping[str, str], url: str, certificate: Pa
     show their real certificates.
     """
     own = [environment[name] for name in (*REPLACING, NODE, CODEX) if environment.get(name)]
-    bundle = str(write_bundle(workspace / "ca-bundle.pem", certificate, own))
+    bundle = str(write_bundle(workspace, certificate, own))
     return {
         **environment,
         **dict.fromkeys(PROXY, url),

@@ -37,9 +37,13 @@ def run(settings: Sequence[str]) -> None:
     from mitmproxy.tools.dump import DumpMaster
     from mitmproxy.tools.main import run as mitmproxy
 
-    from headroom.cli.settings import check
+    from addon.settings import read_settings
+    from headroom.cli.authority import make_authority
+    from headroom.cli.settings import options
 
-    check(settings)
+    known = options(settings)
+    read_settings(known)
+    make_authority(known.confdir, known.key_size)
     names = dict.fromkeys(setting.partition("=")[0] for setting in settings)
     seen: list[Options] = []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from mitmproxy import exceptions, optmanager
 from mitmproxy.options import Options
 
-from addon.settings import OPTIONS, Settings, read_settings
+from addon.settings import OPTIONS
 from headroom.errors import ConfigurationError
 
 
@@ -31,8 +31,3 @@ def config_files(found: Options) -> Sequence[Path]:
     """Where mitmproxy reads options, in its order."""
     folder = Path(found.confdir).expanduser()
     return folder / "config.yaml", folder / "config.yml"
-
-
-def check(typed: Iterable[str] = ()) -> Settings:
-    """What the addon would make of it. Raises ConfigurationError that names the setting and what is allowed."""
-    return read_settings(options(typed))

@@ -93,6 +93,7 @@ def test_cert_tells_of_the_ca_what_openssl_would(place: Place, confdir: Path) ->
     der = ssl.PEM_cert_to_DER_cert(file.read_text())
     assert said["sha256"].replace(":", "").lower() == hashlib.sha256(der).hexdigest()
     assert said["variables"]["NODE_EXTRA_CA_CERTS"] == str(file)
+    assert Path(said["variables"]["SSL_CERT_FILE"]).read_bytes().endswith(file.read_bytes())
     assert said["sha256"] in place.headroom("cert", "--confdir", str(confdir)).stdout
 
 

@@ -149,13 +149,13 @@ def test_what_is_typed_wins_over_mitmproxys_own_file(place: Place) -> None:
     assert len(place.provider.received[0].body) < 15_000
 
 
-def test_two_at_once_do_not_mix(place: Place) -> None:
+def test_two_at_once_make_one_ca_and_do_not_mix(place: Place) -> None:
     options = ("run", *place.options, "--")
     one = place.start(*options, *place.client_command("amber", 2))
     other = place.start(*options, *place.client_command("heron", 3))
     for process, times in ((one, 2), (other, 3)):
         out, err = process.communicate(timeout=60)
-        assert out == "200 It ran twice.\n" * times
+        assert out == "200 It ran twice.\n" * times, err + place.log
         assert err.startswith(f"headroom: {times} requests, ")
     ledger = Ledger(place.workspace / "ledger.db")
     assert ledger.totals().requests == 5
