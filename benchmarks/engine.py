@@ -18,8 +18,9 @@ from headroom.engine import Engine, RawRequest
 from headroom.session.memory import RamMemory
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
+from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import shorten
-from headroom.transforms.repeats import LineIndex, Source
+from headroom.transforms.references import Source
 from headroom.wire.shapes import read
 
 HISTORIES = (100_000, 400_000, 1_000_000, 2_000_000)

@@ -19,6 +19,7 @@ from benchmarks.support.report import verdict
 from headroom.tokenizers import count
 from headroom.transforms import (
     diff,
+    excerpts,
     frames,
     html,
     listing,
@@ -34,8 +35,8 @@ from headroom.transforms import (
     terminal,
 )
 from headroom.transforms.base import Context, Transform
+from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import shorten
-from headroom.transforms.repeats import LineIndex
 
 LOSSLESS_BAR, JSON_BAR = 20.0, 10.0
 """MB/s, at least."""
@@ -108,6 +109,8 @@ class Timed:
     run: Callable[[str], object]
     outputs: tuple[str, ...]
     bar: float = LOSSLESS_BAR
+    most: int = 300_000
+    """Characters of real text."""
 
 
 def _on(transform: Transform, lossless: bool = True, tool: str = "Bash") -> Callable[[str], object]:
@@ -125,6 +128,7 @@ TIMED = (
     Timed("terminal", _on(terminal.compress), ("docker-build.txt", "jest.txt", "java.txt")),
     Timed("logs", _on(logs.compress), ("java.txt", "pytest.txt", "docker-build.txt", "ruff.txt")),
     Timed("log templates", _on(log_templates.compress, False), ("java.txt", "access-log.txt", "python-worker.txt")),
+    Timed("excerpts", _on(excerpts.compress), ("ruff.txt", "cargo-build.txt")),
     Timed("routine", _on(routine.compress, False), ("pytest.txt", "go-test.txt", "docker-build.txt")),
     Timed("search", _on(search.compress), ("grep.txt", "tsc.txt")),
     Timed("listing, names", _on(listing.names), ("find.txt",)),
@@ -133,7 +137,7 @@ TIMED = (
     Timed("listing, drawing", _on(listing.drawing), ("tree.txt",)),
     Timed("diff", _on(diff.compress), ("git-diff.txt", "git-log.txt")),
     Timed("html", _on(html.compress, False), ("page.html",)),
-    Timed("phrases", _on(phrases.compress), ("access-log.txt", "ls.txt")),
+    Timed("phrases", _on(phrases.compress), ("access-log.txt", "ls.txt"), most=phrases.MOST_TEXT),
     Timed("repeats", _repeats, ("read.txt", "pytest.txt")),
     Timed("JSON", _on(smart_crusher.compress), ("kubectl-pods.json", "openapi.json", "github-issues.json"), JSON_BAR),
     Timed("JSON, choosing", _on(smart_crusher.compress, False), ("sqlite-json.json",), JSON_BAR),
@@ -189,7 +193,7 @@ def speeds(console: Console, size: int) -> list[str]:
     missed: list[str] = []
     small, large = _strange(size // 10), _strange(size)
     for timed in TIMED:
-        real = _real(timed.outputs, 300_000)
+        real = _real(timed.outputs, timed.most)
         speed = len(real) / seconds(timed.run, real) / 1e6
         strange = {name: seconds(timed.run, text) for name, text in large.items()}
         growth = {

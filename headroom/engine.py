@@ -22,9 +22,9 @@ from headroom.session.prefix import Prefixes, PrefixHistory, Sent
 from headroom.sizes import Sizes, ends, estimate, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
+from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import LEAST_TOKENS, shorten
 from headroom.transforms.profiles import Profile, profile
-from headroom.transforms.repeats import LineIndex
 from headroom.wire.anthropic import billing_line
 from headroom.wire.facts import first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.corpus import FACTS, OUTPUTS, Output, load, missing
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
+from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import shorten
-from headroom.transforms.repeats import LineIndex
 
 
 @pytest.mark.parametrize("output", load(), ids=lambda output: output.name)

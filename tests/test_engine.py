@@ -83,7 +83,7 @@ def test_a_block_is_compressed_when_it_first_appears_and_stays_the_same() -> Non
     assert results(sent[1])["toolu_1"].startswith("1\tdef handler_1(")
     assert results(sent[1])["toolu_1"] != FILE
     assert results(sent[2])["toolu_2"].startswith(
-        "[lines 1-80: the same as in the output of Read for the same path above"
+        "[lines 1-80 as in Read for this path above: "
     )
     for earlier, later in itertools.pairwise(sent):
         old = results(earlier)
@@ -208,7 +208,7 @@ def test_counting_tokens_sees_the_request_that_follows() -> None:
 )
 def test_nothing_refers_to_what_the_provider_may_clear(more: Json) -> None:
     sent = play(Engine(RamMemory()), read_twice(), **more)[-1]
-    assert "the same as" not in json.dumps(results(sent))
+    assert " as in Read" not in json.dumps(results(sent))
     assert sent.saved["line_numbers"] > 0
 
 
@@ -226,7 +226,7 @@ def test_nothing_refers_to_history_that_the_provider_keeps() -> None:
     for more, expected in (({}, True), ({"previous_response_id": "r1"}, False), ({"conversation": "c"}, False)):
         raw = json.dumps({"model": "gpt-5", "input": items, **more}).encode()
         sent = Engine(RamMemory()).rewrite(RawRequest("openai", "openai-responses", "/v1/responses", {}, raw))
-        assert ("the same as" in sent.body.decode()) is expected
+        assert (" as in Read" in sent.body.decode()) is expected
 
 
 def test_a_result_beside_an_image_and_a_short_one_stay() -> None:
@@ -300,7 +300,7 @@ def test_what_an_abandoned_request_was_about_to_shorten_stays_as_it_was_sent() -
         )
     after = send(engine, messages[:5])
     assert results(after)["toolu_1"] == FILE
-    assert results(after)["toolu_2"].startswith("[lines 1-80: the same as")
+    assert results(after)["toolu_2"].startswith("[lines 1-80 as in ")
     assert after.body == send(fresh, messages[:5]).body
 
 

@@ -11,7 +11,8 @@ from headroom.session.inputs import verbatim
 from headroom.session.memory import Decision
 from headroom.transforms.commands import commands_of
 from headroom.transforms.envelope import unwrapped
-from headroom.transforms.repeats import LineIndex, Source
+from headroom.transforms.line_index import LineIndex
+from headroom.transforms.references import Source
 from headroom.wire.layout import PROBE, Block, Layout
 
 CANDIDATES = 8
@@ -138,12 +139,10 @@ def source_of(layout: Layout, block: Block, number: int) -> Source:
     if block.kind == "user":
         return Source("the user's message", "", "", number)
     if block.kind == "assistant":
-        return Source("your own message", "", "", number)
-    tool = layout.tool(block)
+        return Source("your message", "", "", number)
+    tool = layout.tool(block) or "a tool"
     label, subject = subject_of(layout.arguments(block))
-    return Source(
-        f"the {'output' if block.kind == 'result' else 'input'} of {tool or 'a tool'}", label, subject, number
-    )
+    return Source(tool if block.kind == "result" else f"the input of {tool}", label, subject, number)
 
 
 def subject_of(arguments: Mapping[str, object]) -> tuple[str, str]:

@@ -24,14 +24,12 @@ def parse(text: str) -> list[dict[str, str]]:
     names, delimiter = _names(header)
     if len(_sample(rest, names, delimiter)) < _MIN_ROWS:
         raise ValueError("too few rows like the header")
-    rows = []
     try:
-        for row in csv.reader(io.StringIO(rest.rstrip("\n"), newline=""), delimiter=delimiter, strict=True):
-            if len(row) != len(names):
-                raise ValueError("a row of another length")
-            rows.append(row)
+        rows = list(csv.reader(io.StringIO(rest.rstrip("\n"), newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise ValueError("not a plain table") from error
+    if set(map(len, rows)) != {len(names)}:
+        raise ValueError("a row of another length")
     columns = [untyped_all(column) for column in zip(*rows, strict=True)]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 

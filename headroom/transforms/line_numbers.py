@@ -28,7 +28,11 @@ def thin(lines: list[Line]) -> list[Line]:
     last = len(lines) - 1
     return [
         line
-        if i == 0 or line.number % STEP == 0 or looks_numbered(line.text) or (i < last and lines[i + 1].number < 0)
+        if i == 0
+        or line.inside
+        or line.number % STEP == 0
+        or looks_numbered(line.text)
+        or (i < last and lines[i + 1].number < 0)
         else Line(line.text)
         for i, line in enumerate(lines)
     ]

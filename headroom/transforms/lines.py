@@ -1,6 +1,7 @@
-"""Lines of a text, and what tools write before them: numbers, and the marks of a diff."""
+"""Lines of a text, and what tools write before them: numbers, and the marks of a diff; long lines in pieces."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -8,14 +9,21 @@ _NUMBERED = re.compile(r" *(\d+)[\t→]")
 _NUMBERED_BY_ANY = re.compile(r" *(\d{1,7})[\t→:-]")
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@")
 _MARKS = (" ", "+", "-")
+LONG = 200
+"""Characters of a line that is cut into pieces,"""
+PIECE = 24
+"""each at least so long, up to where a value, a tag or a word ends."""
+_PIECE = re.compile(rf".{{{PIECE}}}[^,;>\s]*+[,;>\s]?|.+", re.S)
 
 
 class Line(NamedTuple):
-    """One line. ``prefix`` is what a tool wrote before it, "" where nothing; ``number`` is its number, or -1."""
+    """One line, or a piece of a long one. ``prefix`` is what a tool wrote before the line, "" where nothing;
+    ``number`` is its number, or -1. ``inside``: the piece goes on where the one before it ended."""
 
     text: str
     prefix: str = ""
     number: int = -1
+    inside: bool = False
 
 
 def looks_numbered(text: str) -> bool:
@@ -59,8 +67,24 @@ def _number(line: str) -> tuple[int, int]:
     return (int(match[1]), match.end()) if match else (-1, 0)
 
 
+def cut(lines: list[Line]) -> list[Line]:
+    """The same lines with long ones in pieces: equal stretches of two lines become equal pieces."""
+    if all(len(line.text) < LONG for line in lines):
+        return lines
+    out: list[Line] = []
+    for line in lines:
+        if len(line.text) < LONG:
+            out.append(line)
+        else:
+            pieces = _PIECE.findall(line.text)
+            out += [Line(piece, line.prefix, line.number, i > 0) for i, piece in enumerate(pieces)]
+    return out
+
+
 def alike(a: Line, b: Line) -> bool:
     """Whether ``b`` can follow ``a`` in one reference: its number is the next, its mark the same."""
+    if b.inside:
+        return True
     if a.number >= 0:
         return b.number == a.number + 1 and a.prefix[-1:] == b.prefix[-1:]
     return b.number < 0 and a.prefix == b.prefix
@@ -68,4 +92,10 @@ def alike(a: Line, b: Line) -> bool:
 
 def write(lines: list[Line]) -> str:
     """The text that ``split`` was given."""
-    return "\n".join(line.prefix + line.text for line in lines)
+    return join(line if line.inside else line._replace(text=line.prefix + line.text) for line in lines)
+
+
+def join(lines: Iterable[Line]) -> str:
+    """Lines without what stands before them; a piece inside a line directly after the one before it."""
+    text = "".join([line.text if line.inside else "\n" + line.text for line in lines])
+    return text[1:] if text.startswith("\n") else text

@@ -87,10 +87,10 @@ def untyped(text: str) -> str:
 
 
 def untyped_all(texts: Sequence[str]) -> list[str]:
-    """``untyped`` of each, quickly where all are bare."""
-    if _all_safe(texts):
-        return list(map(Plain, texts))
-    return list(map(untyped, texts))
+    """``untyped`` of each, quickly where all are bare and where many are the same."""
+    different = list(set(texts))
+    written = dict(zip(different, map(Plain if _all_safe(different) else untyped, different), strict=True))
+    return list(map(written.__getitem__, texts))
 
 
 def _all_safe(texts: Sequence[str]) -> bool:

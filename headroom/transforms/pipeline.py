@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from headroom.transforms import phrases, repeats
 from headroom.transforms.base import Context
-from headroom.transforms.repeats import LineIndex
+from headroom.transforms.line_index import LineIndex
 from headroom.transforms.router import kind
 
 LEAST_TOKENS = 24

@@ -35,10 +35,20 @@ def parse(text: str) -> Any:
     return value
 
 
+class _Pairs(dict[str, tuple[str, str, Any] | None]):
+    """(key, value as written, value) of each line of a mapping, None for other lines: many come again."""
+
+    def __missing__(self, content: str) -> tuple[str, str, Any] | None:
+        pair = _split(content)
+        found = self[content] = (*pair, _scalar(pair[1]) if pair[1] else None) if pair else None
+        return found
+
+
 class _Reader:
     def __init__(self, lines: list[tuple[int, str]]) -> None:
         self.lines = lines
         self.at = 0
+        self._pairs = _Pairs()
 
     def block(self, indent: int, depth: int) -> Any:
         if depth > MAX_DEPTH:
@@ -73,14 +83,14 @@ class _Reader:
             here, content = self.lines[self.at]
             if here != indent or content.startswith("- "):
                 break
-            pair = _split(content)
+            pair = self._pairs[content]
             if pair is None:
                 raise ValueError("not a key and a value")
-            key, rest = pair
+            key, rest, scalar = pair
             if key in value:
                 raise ValueError("a key stands twice")
             self.at += 1
-            value[key] = _scalar(rest) if rest else self._below(indent, depth, sequence=True)
+            value[key] = scalar if rest else self._below(indent, depth, sequence=True)
         return value
 
     def _below(self, indent: int, depth: int, sequence: bool) -> Any:

@@ -112,7 +112,7 @@ def test_other_messages_have_their_usual_view(seen: Seen) -> None:
 
 def test_the_flow_dump_shows_the_view_and_the_log_a_line_for_each_exchange(seen: Seen) -> None:
     log = seen[0]
-    assert "[6] Read /app/handler.py: 1,080 -> " in log and "| [lines 1-60: the same as in the output of Read" in log
+    assert "[6] Read /app/handler.py: 1,080 -> " in log and "| [lines 1-60 as in Read" in log
     lines = [line for line in log.splitlines() if " messages " in line and "[0" in line]
     assert len(lines) == 5, lines
     assert "200 messages claude-sonnet-4-5, rewritten, " in lines[0] and "repeats=" in lines[0]

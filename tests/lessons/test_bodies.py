@@ -68,7 +68,7 @@ def test_every_block_near_a_breakpoint_was_frozen_and_no_compressor_ever_ran(on:
 
 def written(line: str) -> tuple[int, str]:
     """How many lines of the original a line of a replacement stands for, and its text if it is one itself."""
-    reference = re.match(r"\[lines? (\d+)(?:-(\d+))?: the same as in ", line)
+    reference = re.match(r"\[lines? (\d+)(?:-(\d+))? as (?:in |there)", line)
     if reference:
         return int(reference[2] or reference[1]) - int(reference[1]) + 1, ""
     return 1, re.sub(r"^\d+\t", "", line)

@@ -7,7 +7,7 @@ from typing import Any
 
 Json = dict[str, Any]
 MODEL = "claude-sonnet-4-5"
-REFERENCE = "the same as in"
+REFERENCE = " as in Read for this "
 """Words in every line that stands for lines above."""
 
 

@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headroom.tokenizers import count
-from headroom.transforms.lines import split, write
-from headroom.transforms.repeats import LineIndex, Source, compress
+from headroom.transforms.line_index import LineIndex
+from headroom.transforms.lines import LONG, split, write
+from headroom.transforms.references import Source
+from headroom.transforms.repeats import compress
 
 REFERENCE = re.compile(
-    r'\[(?:lines? (\d+)(?:-(\d+))?|(\d+) lines?(?:, each after "([ +-])")?): the same as '
-    r'(?:in (.+?) above|(further up in this output)|(in the one just named)), "(.*?)"(?: to "(.*)")?\]'
+    r"\[(?:lines? (\d+)(?:-(\d+))?|…?(\d+) (?:lines?|characters)(?:, each after \"([ +-])\",)?) as "
+    r"(?:in (.+?) above|(above here)|there): (.*?)…?\]"
 )
+STRETCH = re.compile(r"\[…\d+ characters as (?:in .+? above|above here|there): .*? … .*?…\]")
 WORDS = st.sampled_from(
     ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]
 )
@@ -27,36 +30,69 @@ class Reader:
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, list[str]]] = []
+        self.named = ""
 
     def read(self, name: str, text: str) -> str:
         out: list[str] = []
-        named = ""
         numbered = bool(re.match(r" *\d+\t", text))
         number = 0
         for line in text.split("\n"):
+            mark = re.match(r" *(\d+)\t", line) if numbered else None
+            rest = line[mark.end() :] if mark else line
+            number = int(mark[1]) if mark else number + 1
             match = REFERENCE.fullmatch(line)
-            if match is None:
-                mark = re.match(r" *(\d+)\t", line) if numbered else None
-                number = int(mark[1]) if mark else number + 1
-                out.append(line[mark.end() :] if mark else line)
+            if match is None or "characters" in line.split(" as ")[0]:
+                out.append("")
+                while stretch := STRETCH.search(rest):
+                    out[-1] += rest[: stretch.start()]
+                    rest, words = rest[stretch.end() :], REFERENCE.fullmatch(stretch[0])
+                    assert words is not None
+                    out[-1] += self.characters(words, name, out)
+                out[-1] += rest
                 continue
-            first, last, many, prefix, source, own, _, begins, ends = match.groups()
-            length = int(many) if many else int(last or first) - int(first) + 1
-            named = source or named
-            if source and source.endswith("for the same path"):
-                named = source.replace("for the same path", name.rsplit(" ", 1)[-1])
-            where = [out] if own else [lines for other, lines in self.texts if other == named]
-            run = next(
-                lines[i : i + length]
-                for lines in where
-                for i in range(len(lines) - length + 1)
-                if lines[i].strip().startswith(begins.removesuffix("…"))
-                and lines[i + length - 1].strip().startswith((ends if ends is not None else begins).removesuffix("…"))
-            )
-            out += [(prefix or "") + line for line in run]
-            number += length
+            run = self.lines(match, name, out)
+            out += [(match[4] or "") + line for line in run]
+            number += len(run) - 1
         self.texts.append((name, out))
         return "\n".join(out)
+
+    def sources(self, source: str | None, own: str | None, name: str, out: list[str]) -> list[list[str]]:
+        """The texts that a reference can mean."""
+        if source is not None:
+            self.named = source.replace("for this command", name.split(" ", 1)[1]).replace(
+                "for this path", name.split(" ", 1)[1]
+            )
+        elif own:
+            self.named = ""
+        return [lines for other, lines in self.texts if other == self.named] if self.named else [out]
+
+    def lines(self, match: re.Match[str], name: str, out: list[str]) -> list[str]:
+        first, last, many, _, source, own, said = match.groups()
+        length = int(many) if many else int(last or first) - int(first) + 1
+        places = {
+            tuple(lines[i : i + length])
+            for lines in self.sources(source, own, name, out)
+            for i in range(len(lines) - length + 1)
+            if any(
+                lines[i].strip().startswith(begins) and lines[i + length - 1].strip().startswith(ends)
+                for begins, ends in (said.split(" … ") for said in [said if length > 1 else f"{said} … {said}"])
+            )
+        }
+        assert len(places) == 1, "the reference can mean one place only"
+        return list(places.pop())
+
+    def characters(self, match: re.Match[str], name: str, out: list[str]) -> str:
+        length, (begins, ends) = int(match[3]), match[7].split(" … ")
+        texts = [line for lines in self.sources(match[5], match[6], name, out) for line in lines]
+        places = {
+            text[at : at + length]
+            for text in texts
+            if len(text) >= LONG or text is out[-1]
+            for at in range(len(text))
+            if text.startswith(begins, at) and text[at : at + length].endswith(ends) and len(text) >= at + length
+        }
+        assert len(places) == 1, "the reference can mean one place only"
+        return places.pop()
 
 
 def numbered(lines: list[str], first: int = 1) -> str:
@@ -72,10 +108,58 @@ def test_a_reader_gets_every_line_back(steps: list[tuple[int, int, int, list[str
         old = originals[which % len(originals)]
         lines = own[:5] + old[start : start + length] + own[5:]
         originals.append(lines)
-        text, source = "\n".join(lines), Source("the output of Bash", "command", f"step{block}", block)
+        text, source = "\n".join(lines), Source("Bash", "command", f"step{block}", block)
         found = compress(text, index, f"step{block}", False, count, count(text))
         index.add(source, text, found.text if found else None)
         assert reader.read(f"{source.name} {source.subject}", found.text if found else text) == text
+
+
+RECORD = st.lists(st.tuples(WORDS, st.integers(0, 10**6)), min_size=4, max_size=30).map(
+    lambda pairs: "{" + ",".join(f'"{word}_{n % 7}":"{word} and {n}"' for word, n in pairs) + "}"
+)
+CUTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400), st.integers(50, 1200)), min_size=1, max_size=5)
+
+
+@given(st.lists(st.tuples(CUTS, st.lists(RECORD, max_size=3)), min_size=1, max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_a_reader_gets_every_character_of_long_lines_back(
+    steps: list[tuple[list[tuple[int, int, int]], list[str]]],
+) -> None:
+    """Each step is a new output: some lines of its own, and lines put together from parts of earlier ones."""
+    index, reader = LineIndex(), Reader()
+    old = ['{"first":' + ",".join(f'"field_{i}":{i * 7919 % 1000}' for i in range(80)) + "}"]
+    for block, (cuts, own) in enumerate(steps):
+        lines = [*own, "".join(old[which % len(old)][start : start + length] for which, start, length in cuts), *own]
+        old += lines
+        text, source = "\n".join(lines), Source("Bash", "command", f"step{block}", block)
+        found = compress(text, index, f"step{block}", False, count, count(text))
+        index.add(source, text, found.text if found else None)
+        assert reader.read(f"{source.name} {source.subject}", found.text if found else text) == text
+
+
+def test_a_long_line_in_which_a_word_changed_shows_the_word_and_its_neighbours() -> None:
+    page = "".join(f'<li class="item-{i}"><a href="/items/{i}">Item number {i}</a></li>' for i in range(40))
+    again = page.replace("Item number 20", "Item number twenty")
+    index = LineIndex()
+    index.add(Source("Bash", "command", "curl -s localhost", 3), page)
+    found = compress(again, index, "curl -s localhost", False, count, count(again))
+    assert found is not None and found.sources == {3}
+    assert re.fullmatch(
+        r'\[…1\d\d\d characters as in Bash for this command above: <li class="item-0">< … [^]]{20}…\]'
+        r".{0,80}Item number twenty.{0,80}"
+        r"\[…1\d\d\d characters as there: [^]]{20} … m number 39</a></li>…\]",
+        found.text,
+    )
+
+
+def test_a_reference_that_could_mean_two_places_is_not_made() -> None:
+    def block(middle: str) -> list[str]:
+        return ["a line that begins both of them", f"    {middle} in the middle, " * 4, "a line that ends both of them"]
+
+    index = LineIndex()
+    index.add(Source("Bash", "command", "cat a", 1), "\n".join([*block("one"), "x", *block("two")]))
+    text = "\n".join(["at first", *block("two")])
+    assert compress(text, index, "", False, count, count(text)) is None
 
 
 @given(LINES.filter(bool), st.integers(1, 500), st.integers(0, 30), st.integers(2, 40))
@@ -86,8 +170,8 @@ def test_numbers_that_were_left_out_can_be_counted(lines: list[str], first: int,
     for block, window in enumerate((lines, lines[start : start + length] or lines)):
         text = numbered(window, first)
         found = compress(text, index, "a.py", True, count, count(text))
-        index.add(Source("the output of Read", "path", "a.py", block), text, found.text if found else None)
-        assert reader.read("the output of Read a.py", found.text if found else text) == "\n".join(window)
+        index.add(Source("Read", "path", "a.py", block), text, found.text if found else None)
+        assert reader.read("Read a.py", found.text if found else text) == "\n".join(window)
 
 
 @given(st.text(max_size=300))
@@ -101,15 +185,13 @@ def test_a_file_read_again_after_an_edit_shows_only_what_changed() -> None:
     index = LineIndex()
     first = compress(numbered(lines), index, "src/a.py", True, count, count(numbered(lines)))
     assert first is not None and set(first.saved) == {"line_numbers"}
-    index.add(Source("the output of Read", "path", "src/a.py", 7), numbered(lines), first.text)
+    index.add(Source("Read", "path", "src/a.py", 7), numbered(lines), first.text)
     again = compress(numbered(edited), index, "src/a.py", True, count, count(numbered(edited)))
     assert again is not None and again.sources == {7}
     assert again.text == (
-        "[lines 1-30: the same as in the output of Read for the same path above, "
-        "\"value_0 = compute(0, 'some argument')\" to \"value_29 = compute(29, 'some argument')\"]\n"
+        "[lines 1-30 as in Read for this path above: value_0 = compute(0, … value_29 = compute(2]\n"
         "31\t    changed = True\n"
-        "[lines 32-60: the same as in the one just named, \"value_31 = compute(31, 'some argument')\" to "
-        "\"value_59 = compute(59, 'some argument')\"]"
+        "[lines 32-60 as there: value_31 = compute(3 … value_59 = compute(5]"
     )
 
 
@@ -120,16 +202,14 @@ def test_a_git_diff_names_the_lines_that_a_write_call_said() -> None:
     diff = "\n".join(["diff --git a/new.py b/new.py", "@@ -0,0 +1,12 @@", *("+" + line for line in body)])
     found = compress(diff, index, "git diff", False, count, count(diff))
     assert found is not None and found.sources == {3}
-    assert found.text.split("\n")[2].startswith(
-        '[12 lines, each after "+": the same as in the input of Write new.py above'
-    )
+    assert found.text.split("\n")[2].startswith('[12 lines, each after "+", as in the input of Write new.py above: ')
 
 
 def test_equal_lines_of_a_stack_trace_stand_once() -> None:
     trace = [f'  File "app/module_{i}.py", line {i * 7}, in handler_{i}' for i in range(8)]
     text = "\n".join(["first", *trace, "second", *trace, "third", *trace])
     found = compress(text, LineIndex(), "", False, count, count(text))
-    assert found is not None and found.text.count("further up in this output") == 2 and not found.sources
+    assert found is not None and found.text.count(" as above here: ") == 2 and not found.sources
 
 
 def test_numbers_stay_where_a_line_could_be_taken_for_a_numbered_one() -> None:
@@ -156,7 +236,7 @@ def test_numbers_that_do_not_count_on_stay() -> None:
 )
 def test_finding_repeats_is_linear(text: str) -> None:
     index = LineIndex()
-    index.add(Source("the output of Bash", "", "", 0), text)
+    index.add(Source("Bash", "", "", 0), text)
     began = time.monotonic()
     compress(text, index, "", False, len, len(text))
     assert time.monotonic() - began < 10
