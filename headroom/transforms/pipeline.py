@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from headroom.transforms import phrases, repeats
 from headroom.transforms.base import Context
 from headroom.transforms.line_index import LineIndex
-from headroom.transforms.router import kind
+from headroom.transforms.router import Kind, kind
 
 LEAST_TOKENS = 24
 """Texts of fewer tokens stay as they are."""
@@ -17,6 +17,8 @@ NUMBERED_READS = frozenset({"Read"})
 
 DATA_FILES = (".jsonl", ".ndjson", ".log", ".csv", ".tsv", ".lock", ".sum", ".har", ".trace")
 """Endings of files that programs write and nobody edits by hand."""
+EDITED_LINE = 600
+"""Characters of a file's line up to which an edit may quote it: it stands whole, or goes whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +37,20 @@ def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Con
     The text as it is and the form that its kind has are both looked for in the conversation; the shorter result is
     taken. The same text, index and context give the same result on every machine.
     """
-    whole = Shortened(text, tokens)
-    candidates = [_refer(whole, index, subject, context)]
-    form = _form(whole, context)
+    whole, found = Shortened(text, tokens), kind(text, context)
+    quoted = found is None or (found.name == "file" and not _is_data(context))  # by the next edit, perhaps
+    candidates = [_refer(whole, index, subject, context, quoted)]
+    form = _form(whole, found, context, quoted) if found is not None else whole
     if form is not whole:
-        candidates.append(_refer(form, index, subject, context))
+        candidates.append(_refer(form, index, subject, context, quoted))
     best = min(candidates, key=lambda candidate: candidate.tokens)
     if tokens - best.tokens < LEAST_GAIN + tokens // 100 or len(best.text.encode()) > len(text.encode()):
         return None
     return best
 
 
-def _form(whole: Shortened, context: Context) -> Shortened:
+def _form(whole: Shortened, found: Kind, context: Context, quoted: bool) -> Shortened:
     """The text as its kind is best written."""
-    found = kind(whole.text, context)
-    if found is None:
-        return whole
-    quoted = found.name == "file" and not _is_data(context)  # by the next edit, perhaps
     more = () if quoted else (phrases.compress,)
     opened = found.opens(whole.text, context) if found.opens else None
     if opened is not None:
@@ -74,10 +73,11 @@ def _is_data(context: Context) -> bool:
     return isinstance(path, str) and path.lower().endswith(DATA_FILES)
 
 
-def _refer(form: Shortened, index: LineIndex, subject: str, context: Context) -> Shortened:
+def _refer(form: Shortened, index: LineIndex, subject: str, context: Context, quoted: bool) -> Shortened:
     """The text with what already stands in the conversation said by reference, line numbers thinned."""
     numbers = context.tool in NUMBERED_READS
-    found = repeats.compress(form.text, index, subject, numbers, context.count, form.tokens)
+    least_line = EDITED_LINE if quoted else 0
+    found = repeats.compress(form.text, index, subject, numbers, context.count, form.tokens, least_line)
     if found is None:
         return form
     saved = Counter(form.saved)

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headroom.tokenizers import count
+from headroom.transforms.base import Context
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.lines import LONG, split, write
+from headroom.transforms.pipeline import shorten
 from headroom.transforms.references import Source
 from headroom.transforms.repeats import compress
 
@@ -150,6 +152,16 @@ def test_a_long_line_in_which_a_word_changed_shows_the_word_and_its_neighbours()
         r"\[…1\d\d\d characters as there: [^]]{20} … m number 39</a></li>…\]",
         found.text,
     )
+
+
+def test_a_line_that_an_edit_may_quote_stands_whole() -> None:
+    line = "The paragraph says at length, in one line, what a reader has to know of it; " * 5
+    index = LineIndex()
+    index.add(Source("Read", "path", "a.md", 3), f"{line}\nand more")
+    text = f"{line.replace('at length', 'in short', 1)}\nand less"
+    assert shorten(text, count(text), index, "a.md", Context("Read", {"file_path": "a.md"})) is None
+    found = shorten(text, count(text), index, "a.md", Context("Bash", {"command": "./explain"}))
+    assert found is not None and " characters as in Read for this path above: " in found.text
 
 
 def test_a_reference_that_could_mean_two_places_is_not_made() -> None:
