@@ -44,7 +44,7 @@ ROUTER_BAR = 1.0
 """Milliseconds for 100 KB, at most."""
 TOKENS_BAR = 60.0
 """Milliseconds for 100,000 tokens of JSON, at most."""
-GROWTH_BAR = 2.0
+GROWTH_BAR = 3.0
 """How many times as long a byte may take in a text ten times as long, where that takes more than"""
 NOTICED = 0.1
 """seconds."""
