@@ -82,9 +82,7 @@ def test_a_block_is_compressed_when_it_first_appears_and_stays_the_same() -> Non
     sent = play(Engine(RamMemory()), read_twice())
     assert results(sent[1])["toolu_1"].startswith("1\tdef handler_1(")
     assert results(sent[1])["toolu_1"] != FILE
-    assert results(sent[2])["toolu_2"].startswith(
-        "[lines 1-80 as in Read for this path above: "
-    )
+    assert results(sent[2])["toolu_2"].startswith("[lines 1-80 as in Read for this path above: ")
     for earlier, later in itertools.pairwise(sent):
         old = results(earlier)
         assert {key: results(later)[key] for key in old} == old
