@@ -7,19 +7,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, settle
 from headroom.cache.anthropic import CACHES_ITSELF
 from headroom.cache.stable import TAIL, as_it_stood, stabilize, tail_start
 from headroom.errors import without_message
 from headroom.session.betas import beta_header, is_sticky, union
-from headroom.session.conversation import Conversation, Conversations, Standing, source_of, subject_of
+from headroom.session.conversation import Conversation, Conversations, source_of, subject_of
 from headroom.session.identity import Identity, client_of, identify, without_billing_line
 from headroom.session.inputs import texts_of
 from headroom.session.memory import Decision, Memory, RamMemory
 from headroom.session.prefix import Prefixes, PrefixHistory, Sent
-from headroom.sizes import Sizes, ends, estimate, span_tokens
+from headroom.session.standing import BlockReport, Standing
+from headroom.sizes import Sizes, estimate, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
 from headroom.transforms.line_index import LineIndex
@@ -60,23 +61,6 @@ class RawRequest:
     counts: bool = False
     drop_billing_line: bool = False
     tool_profiles: Mapping[str, str] = field(default_factory=dict)
-
-
-class BlockReport(NamedTuple):
-    """What was done to one tool output: its place in the body, its call, its size before and after, and why."""
-
-    span: tuple[int, int]
-    turn: int
-    tool: str
-    subject: str
-    before: int
-    after: int
-    saved: Mapping[str, int]
-    reason: str
-    new: bool
-    replacement: str | None = None
-    ends_at: int = 0
-    """Tokens of the rewritten request up to the end of this block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +180,14 @@ class Engine:
             conversations.keep(hint, conversation)
             if not counts:  # but what was read stays read: the next request of a long conversation is in time
                 raise Abandoned
-            sizes = [
-                standing.decision.after if standing.decision else standing.tokens for standing in conversation.standings
-            ]
-            ends_at, after = ends(layout, sizes, self._sizes.head(layout))
-            reports = self._report(conversation, layout, ends_at)
+            head = self._sizes.head(layout)
+            reports, after = conversation.reports.update(layout, conversation.standings, conversation.sources, head)
         saved: Counter[str] = Counter()
+        patches: list[Patch] = []
         for report in reports:
-            saved.update(report.saved)
-        patches = [
-            Patch(*report.span, quote(report.replacement)) for report in reports if report.replacement is not None
-        ]
+            if report.replacement is not None:
+                saved.update(report.saved)
+                patches.append(Patch(*report.span, quote(report.replacement)))
         if patches and mode == "audit":
             reason = "audit"
         elif not patches:
@@ -357,29 +338,6 @@ class Engine:
         needs = frozenset(conversation.standings[source].identity for source in shortened.sources)
         decision = Decision(key, shortened.text, tokens, shortened.tokens, shortened.saved, needs)
         return Standing(_identity(decision), tokens, decision)
-
-    def _report(self, conversation: Conversation, layout: Layout, ends_at: list[int]) -> list[BlockReport]:
-        new_from = layout.first_new_turn
-        reports = []
-        for number, (block, standing) in enumerate(zip(layout.blocks, conversation.standings, strict=True)):
-            if block.kind == "result":
-                decision = standing.decision
-                reports.append(
-                    BlockReport(
-                        (block.span.start, block.span.end),
-                        block.turn,
-                        layout.tool(block),
-                        conversation.sources[number].subject,
-                        standing.tokens,
-                        decision.after if decision else standing.tokens,
-                        decision.saved if decision else {},
-                        standing.reason,
-                        block.turn >= new_from,
-                        decision.replacement if decision else None,
-                        ends_at[number],
-                    )
-                )
-        return reports
 
 
 _HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "session_id")

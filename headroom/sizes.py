@@ -23,24 +23,27 @@ def span_tokens(span: Span) -> int:
     return int((span.end - span.start) / BYTES_PER_TOKEN)
 
 
-def ends(layout: Layout, texts: Sequence[int], head: int) -> tuple[list[int], int]:
-    """For each block, whose texts have so many tokens, how many tokens the request has up to its end; and all of them.
+def ends(layout: Layout, texts: Sequence[int], head: int, known: Sequence[int] = ()) -> tuple[list[int], int]:
+    """For each block how many tokens the request has up to its end; and all of them.
 
-    ``head`` tokens stand before the messages. What is around a turn's texts counts at its beginning.
+    ``head`` tokens stand before the messages. What is around a turn's texts counts at its beginning. ``known`` are
+    the ends of the first blocks, up to the end of a turn; the texts of the others have ``texts`` tokens.
     """
-    around = [turn.span.end - turn.span.start for turn in layout.turns]
-    for block in layout.blocks:
+    at, turn = (known[-1], layout.blocks[len(known) - 1].turn) if known else (head, -1)
+    first = turn + 1
+    around = [end - start for (start, end), _, _ in layout.turns[first:]]
+    blocks = layout.blocks[len(known) :]
+    for block in blocks:
         start, end = block.span
-        around[block.turn] -= end - start
-    found: list[int] = []
-    at, turn = head, -1
-    for block, size in zip(layout.blocks, texts, strict=True):
+        around[block.turn - first] -= end - start
+    found = list(known)
+    for block, size in zip(blocks, texts, strict=True):
         while turn < block.turn:
             turn += 1
-            at += int(min(around[turn], OPAQUE_BYTES) / BYTES_PER_TOKEN)
+            at += int(min(around[turn - first], OPAQUE_BYTES) / BYTES_PER_TOKEN)
         at += size
         found.append(at)
-    return found, at + sum(int(min(size, OPAQUE_BYTES) / BYTES_PER_TOKEN) for size in around[turn + 1 :])
+    return found, at + sum(int(min(size, OPAQUE_BYTES) / BYTES_PER_TOKEN) for size in around[turn + 1 - first :])
 
 
 class Sizes:

@@ -78,6 +78,18 @@ def play(engine: Engine, messages: list[Json], **more: Any) -> list[Rewrite]:
     return [send(engine, messages[: i + 1], **more) for i in range(0, len(messages), 2)]
 
 
+def test_the_report_is_the_same_whether_the_requests_before_were_seen_or_not() -> None:
+    memory, messages = RamMemory(), read_twice()
+    messages += [call(4), user(result(4, FILE + "\n81\tend()"))]
+    for request, sent in enumerate(play(Engine(memory), messages)):
+        fresh = send(Engine(memory), messages[: 2 * request + 1])
+        assert (sent.blocks, sent.tokens_before, sent.tokens_after) == (
+            fresh.blocks,
+            fresh.tokens_before,
+            fresh.tokens_after,
+        )
+
+
 def test_a_block_is_compressed_when_it_first_appears_and_stays_the_same() -> None:
     sent = play(Engine(RamMemory()), read_twice())
     assert results(sent[1])["toolu_1"].startswith("1\tdef handler_1(")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from headroom.session.inputs import verbatim
-from headroom.session.memory import Decision
+from headroom.session.standing import Reports, Standing
 from headroom.transforms.commands import commands_of
 from headroom.transforms.envelope import unwrapped
 from headroom.transforms.line_index import LineIndex
@@ -26,20 +26,6 @@ _PATCHED = re.compile(r"\*\*\* (?:Add|Update|Delete) File: ([^\n\\\"]+)")
 _SUBJECT_LENGTH = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands for a block in the body that the provider gets: the decision about it, or None and the reason.
-
-    ``identity`` tells the block in just this form; ``tokens`` is the original's size, an estimate where nobody
-    needed it exactly.
-    """
-
-    identity: bytes
-    tokens: int
-    decision: Decision | None = None
-    reason: str = ""
-
-
 @dataclass(slots=True)
 class Conversation:
     """Grows with its requests; a request that is not its continuation belongs to another conversation."""
@@ -50,6 +36,7 @@ class Conversation:
     sources: list[Source] = field(default_factory=list)
     index: LineIndex = field(default_factory=LineIndex)
     identities: dict[bytes, int] = field(default_factory=dict)
+    reports: Reports = field(default_factory=Reports)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def continues_in(self, layout: Layout) -> bool:
