@@ -62,8 +62,8 @@ def _size(lines: list[Line], start: int, end: int) -> int:
 
 
 def _places(lines: list[Line], run: Run, where: LineIndex) -> Iterator[Place]:
-    """A run cut where the numbers don't go on, the mark changes or a line is not whole; parts whose ends are not
-    shown are left out."""
+    """A run cut where the numbers don't go on, the mark changes or a line is not whole, and what of each part can be
+    named."""
     first, source, end = run.start, where.at(run.place), run.start + run.length
     whole_until = end
     if end < len(lines) and lines[end].inside:
@@ -71,11 +71,24 @@ def _places(lines: list[Line], run: Run, where: LineIndex) -> Iterator[Place]:
     part = lines[first].inside
     for i in range(first + 1, end + 1):
         if i in (end, whole_until) or (part and not lines[i].inside) or not alike(lines[i - 1], lines[i]):
-            place = run.place + first - run.start
             inside = part or first >= whole_until
-            if where.shown[place] and where.shown[place + i - first - 1]:
-                yield Place(Run(first, i - first, place), where, source, inside)
+            start, after = _shown_part(lines, first, i, where, run.place - run.start, inside)
+            if start < after:
+                yield Place(Run(start, after - start, run.place + start - run.start), where, source, inside)
             first, part = i, False
+
+
+def _shown_part(lines: list[Line], start: int, end: int, where: LineIndex, shift: int, inside: bool) -> tuple[int, int]:
+    """What of a part of a run has ends that are shown; of lines that are whole, whole lines."""
+    while start < end and not where.shown[start + shift]:
+        start += 1
+        while not inside and start < end and lines[start].inside:
+            start += 1
+    while end > start and not where.shown[end - 1 + shift]:
+        end -= 1
+        while not inside and lines[end].inside:
+            end -= 1
+    return start, end
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,17 @@ def test_a_file_read_again_after_an_edit_shows_only_what_changed() -> None:
     )
 
 
+def test_what_a_client_says_after_each_file_stands_once() -> None:
+    words = "Whenever you read a file, you should think of what it is for. You may report on it and answer questions."
+    said = f"\n\n<system-reminder>\n{words}\n</system-reminder>"
+    index = LineIndex()
+    index.add(Source("Read", "path", "a.ex", 3), numbered(["defmodule A do", "  use Application", "end", ""]) + said)
+    text = numbered(["defmodule B do", "  use GenServer", "end", ""]) + said
+    found = compress(text, index, "b.ex", True, count, count(text))
+    assert found is not None
+    assert found.text.endswith("\n\n[3 lines as in Read a.ex above: <system-reminder> … </system-reminder>]")
+
+
 def test_a_git_diff_names_the_lines_that_a_write_call_said() -> None:
     body = [f"def function_{i}(): return {i} * some_constant" for i in range(12)]
     index = LineIndex()
