@@ -1,20 +1,22 @@
 """What breakpoints save: made-up conversations, or recorded ones, billed with and without the optimizer.
 
-    python benchmarks/caching.py                          # tables on stdout; takes seconds
-    python benchmarks/caching.py --sessions FILE.jsonl    # recorded conversations instead (also .gz)
-    python benchmarks/caching.py --svg docs/images/caching-bill.svg      # the picture of a bill with and without
+    python -m benchmarks caching                          # tables on stdout; takes seconds
+    python -m benchmarks caching --sessions FILE.jsonl    # recorded conversations instead (also .gz)
+    python -m benchmarks caching --svg docs/images/caching-bill.svg      # the picture of a bill with and without
 
 A session file holds one JSON object a line: ``messages`` in Anthropic's style, and ``requests``: for each model call
 ``n``, how many of the messages were sent, and ``t``, when (seconds or ISO time; 20 s apart where it is missing).
-``system`` and ``tools`` are taken where they are there. Nothing is sent anywhere: the provider's cache is simulated on
-the exact bytes, with its documented rules (4 breakpoints, 20 blocks of look-back, 5 minutes or 1 hour, least length).
+``system`` and ``tools`` are taken where they are there; without a system prompt there is one of ``prefix_tokens``
+tokens, or 2,000. ``kind`` is what sessions are summed up by. Nothing is sent anywhere: the provider's cache is
+simulated on the exact bytes, with its documented rules (4 breakpoints, 20 blocks of look-back, 5 minutes or 1 hour,
+least length).
 """
 
 import argparse
 import gzip
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -39,6 +41,7 @@ BYTES_PER_TOKEN = 4
 LEAST = 1024
 PRICES = RelativePrices()
 MARK = {"type": "ephemeral"}
+SENTENCE = "You work on what you are asked. "
 COLOURS = ("#e5b8b0", "#2f6f8f")
 
 
@@ -121,6 +124,7 @@ def recorded(session: Json) -> Iterator[Timed]:
             when = datetime.fromisoformat(when).timestamp()
         start = when if start is None else start
         body: Json = {"model": "claude-sonnet-4-5", "max_tokens": 1000}
+        body["system"] = SENTENCE * (session.get("prefix_tokens", 2000) * BYTES_PER_TOKEN // len(SENTENCE))
         body |= {key: session[key] for key in ("system", "tools") if session.get(key)} | {"messages": messages}
         yield (number * 20.0 if when is None or start is None else when - start), body
 
@@ -131,6 +135,23 @@ def marked_at_system(requests: Iterator[Timed]) -> Iterator[Timed]:
         system = body.get("system") or "You are a helpful assistant."
         blocks = [{"type": "text", "text": system}] if isinstance(system, str) else system
         yield now, {**body, "system": [*blocks[:-1], {**blocks[-1], "cache_control": MARK}]}
+
+
+def marked_at_end(requests: Iterator[Timed]) -> Iterator[Timed]:
+    """The same from a client that marks its newest block."""
+    for now, body in requests:
+        last = body["messages"][-1]
+        content = last["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        marked = {**last, "content": [*blocks[:-1], {**blocks[-1], "cache_control": MARK}]}
+        yield now, {**body, "messages": [*body["messages"][:-1], marked]}
+
+
+CLIENTS: tuple[tuple[str, Callable[[Iterator[Timed]], Iterator[Timed]]], ...] = (
+    ("no breakpoint", lambda requests: requests),
+    ("on the system prompt only", marked_at_system),
+    ("at the end", marked_at_end),
+)
 
 
 class Program:
@@ -190,16 +211,22 @@ def lengths_and_gaps(ttl: str) -> None:
 
 
 def sessions(path: Path, ttl: str) -> None:
-    """Recorded sessions: cost without breakpoints, and with the client's on the system prompt only."""
+    """Recorded sessions of clients that set breakpoints nowhere, on the system prompt only, and at the end."""
     raw = path.read_bytes()
     known = [json.loads(line) for line in (gzip.decompress(raw) if path.suffix == ".gz" else raw).splitlines()]
-    for title, wrap in (("no breakpoint", lambda r: r), ("breakpoint on the system prompt", marked_at_system)):
-        program, sums, ratios = Program(ttl), [0.0, 0.0], []
+    sums: dict[str, dict[str, list[float]]] = {}
+    for title, wrap in CLIENTS:
+        program = Program(ttl)
         for number, session in enumerate(known):
-            without, having = program.talk(wrap(recorded(session)), f"s{number}")
-            sums = [sums[0] + sum(without), sums[1] + sum(having)]
-            ratios.append(ratio(without, having))
-        print(f"{title}: {len(known)} sessions, cost {sums[1] / sums[0]:.3f}, worst {max(ratios):.3f}")
+            costs = [sum(side) for side in program.talk(wrap(recorded(session)), f"s{number}")]
+            for kind in (str(session.get("kind", "recorded")), "all"):
+                cell = sums.setdefault(kind, {}).setdefault(title, [0.0, 0.0])
+                cell[:] = [have + cost for have, cost in zip(cell, costs, strict=True)]
+    print(f"cost of {len(known)} sessions with the optimizer, 1.00 = without; where the client sets breakpoints:\n")
+    print("| kind | " + " | ".join(title for title, _ in CLIENTS) + " |")
+    print("|---|" + "---|" * len(CLIENTS))
+    for kind, cells in sums.items():
+        print(f"| {kind} | " + " | ".join(f"{having / without:.3f}" for without, having in cells.values()) + " |")
 
 
 def picture() -> str:
@@ -238,20 +265,19 @@ def picture() -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks caching", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sessions", type=Path, help="recorded conversations, .jsonl or .jsonl.gz")
     parser.add_argument("--ttl", choices=["", "auto", "5m", "1h"], default="", help="life of the entries")
     parser.add_argument("--svg", type=Path, help="write the picture of a bill here")
-    arguments = parser.parse_args()
-    if arguments.svg:
-        arguments.svg.write_text(picture(), encoding="utf8")
-    elif arguments.sessions:
-        sessions(arguments.sessions, arguments.ttl)
+    asked = parser.parse_args(arguments)
+    if asked.svg:
+        asked.svg.write_text(picture(), encoding="utf8")
+    elif asked.sessions:
+        sessions(asked.sessions, asked.ttl)
     else:
-        for ttl in dict.fromkeys([arguments.ttl, "auto"]):
+        for ttl in dict.fromkeys([asked.ttl, "auto"]):
             lengths_and_gaps(ttl)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

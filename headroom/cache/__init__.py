@@ -14,7 +14,7 @@ With ``CacheSettings(enabled=False)`` nothing is inserted, and the history goes 
 the client changed in what it had sent before. ``history.cold(now)``, asked before ``history.sent``, says whether the
 provider has nothing of this request cached.
 
-Gemini caches by itself and takes no hint; its explicit caches are made by the library, not here.
+Gemini caches by itself and takes no hint; its explicit caches belong to the program that makes them.
 """
 
 from dataclasses import replace
@@ -30,9 +30,9 @@ from headroom.wire.usage import Usage
 
 __all__ = ["CacheSettings", "Plan", "PrefixBreak", "RequestFacts", "leave", "optimize", "settle"]
 AUTOMATIC_SECONDS = 300.0
-"""Providers that cache by themselves keep an entry at least about as long, by their own words."""
+"""OpenAI keeps an entry that nobody reads for 5 minutes at least; Gemini does not say, and is taken to do the same."""
 AUTOMATIC_LEAST = 1024
-"""Tokens of the shortest prompt that they cache."""
+"""Tokens of the shortest prompt that either of them caches."""
 
 
 def optimize(layout: Layout, facts: RequestFacts, history: PrefixHistory, settings: CacheSettings) -> Plan:
