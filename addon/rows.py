@@ -137,21 +137,7 @@ def describe(rewrite: Rewrite) -> dict[str, Any]:
         "saved": dict(rewrite.saved),
         "reason": rewrite.reason,
         "cache": cache,
-        "blocks": [
-            {
-                "span": list(block.span),
-                "turn": block.turn,
-                "tool": block.tool,
-                "subject": block.subject,
-                "before": block.before,
-                "after": block.after,
-                "saved": dict(block.saved),
-                "reason": block.reason,
-                "new": block.new,
-                "replacement": block.replacement,
-            }
-            for block in rewrite.blocks
-        ],
+        "blocks": list(rewrite.blocks),
     }
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from mitmproxy import http
 from mitmproxy.contentviews import Contentview, Metadata
 
+from headroom.session.standing import BlockReport
+
 METADATA = "headroom"
 """Key in a flow's metadata: what was done, as plain data, so that it is saved with the flow."""
 ORIGINAL = "headroom_original"
@@ -54,20 +56,21 @@ def render(report: Mapping[str, Any], original: bytes) -> Iterator[str]:
         yield f"reason  {report['reason']}"
     for line in report["cache"]:
         yield f"cache   {line}"
-    for block in report["blocks"]:
+    for row in report["blocks"]:
+        block = BlockReport(*row)
         yield ""
-        what = f"{block['tool']} {block['subject']}".strip() or "tool output"
-        head = f"[{block['turn']}] {what}: "
-        if block["replacement"] is None:
-            yield head + f"{block['before']:,} tokens, left as it was: {block['reason']}"
+        what = f"{block.tool} {block.subject}".strip() or "tool output"
+        head = f"[{block.turn}] {what}: "
+        if block.replacement is None:
+            yield head + f"{block.before:,} tokens, left as it was: {block.reason}"
             continue
-        done = ", ".join(f"{name} {saved:,}" for name, saved in sorted(block["saved"].items(), key=_by_gain))
-        yield head + f"{block['before']:,} -> {block['after']:,} tokens ({done}){'' if block['new'] else ', as before'}"
-        start, end = block["span"]
+        done = ", ".join(f"{name} {saved:,}" for name, saved in sorted(block.saved.items(), key=_by_gain))
+        yield head + f"{block.before:,} -> {block.after:,} tokens ({done}){'' if block.new else ', as before'}"
+        start, end = block.span
         yield "  before"
         yield from _excerpt(original[start:end].decode("utf-8", "replace"))
         yield "  after"
-        yield from _excerpt(block["replacement"])
+        yield from _excerpt(block.replacement)
 
 
 def _excerpt(text: str) -> Iterator[str]:
