@@ -38,7 +38,7 @@ STEPS = {
     "shorten": "  of it: transforms",
     "stands": "  of it: index of lines",
     "head": "size of tools and system prompt",
-    "_report": "report on each block",
+    "update": "report on each block",
     "splice": "splice",
 }
 """The functions whose share of ``Engine.rewrite`` is shown."""

@@ -188,7 +188,7 @@ def measure_memory(pair: Pair, long_turns: int, many: int) -> list[Figure]:
         pair.send(session, pause=0)
     after = _resident(pair.plain), _resident(pair.ours)
     plain, ours = ((b - a) / len(sessions) for a, b in zip(before, after, strict=True))
-    left = Figure(f"a session of {long_turns} turns leaves", ours, plain, unit="MB", limit=10)
+    left = Figure(f"a session of {long_turns} turns leaves", ours, plain, ours - plain, unit="MB", limit=10)
     # in fewer requests the memory of sessions is not yet full
     limit = 5 if many >= FULL.many else None
     return [
