@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from headroom.transforms.lines import LONG, Line, cut, split
-from headroom.transforms.references import QUOTED, Source, shown_in
+from headroom.transforms.references import QUOTED, Source, called, shown_in
 
 PLACES = 16
 """How many places of one line are remembered: more would make common lines slow and find nothing better."""
@@ -55,8 +55,8 @@ class LineIndex:
     """Where lines begin, which are not pieces inside one; also barriers."""
     long: dict[int, list[str]] = field(default_factory=dict)
     """The long lines of a source."""
-    called: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    """The sources of one name and subject: a reference to one of them could mean the others."""
+    called: dict[str, list[int]] = field(default_factory=dict)
+    """The sources that references call the same: one to one of them could mean the others."""
     places: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Where lines stand, first places first. Tuples, which the garbage collector does not look at again: there are
     hundreds of thousands of them, and while it looks everything waits."""
@@ -84,7 +84,7 @@ class LineIndex:
         self.keys.append(_BARRIER)
         self.marks.append(_BARRIER)
         self.shown.append(False)
-        self.called.setdefault((source.name, source.subject), []).append(len(self.sources))
+        self.called.setdefault(called(source), []).append(len(self.sources))
         self.sources.append(source)
         self.starts.append(len(self.keys))
 
@@ -136,11 +136,11 @@ class LineIndex:
         """Each other place that a reference to the ``count`` lines at ``place`` could mean: one in a source of the
         same name, before ``upto``, whose first and last line are quoted alike, and that reads otherwise. Whether
         its first line, and its last, are in fact the same."""
-        keys, marks, rows, source = self.keys, self.marks, self.rows, self.at(place)
+        keys, marks, rows = self.keys, self.marks, self.rows
         whole = keys[place : place + length]
         last = rows[bisect_left(rows, place) + count - 1]
         seen = 0
-        for number in self.called[source.name, source.subject]:
+        for number in self.called[called(self.at(place))]:
             at = self.starts[number]
             end = self.starts[number + 1] - 1 if number + 1 < len(self.starts) else len(keys)
             end = min(end, upto)
@@ -163,5 +163,4 @@ class LineIndex:
 
     def texts(self, place: int) -> list[str]:
         """The long lines of the sources of one name."""
-        source = self.at(place)
-        return [text for number in self.called[source.name, source.subject] for text in self.long.get(number, ())]
+        return [text for number in self.called[called(self.at(place))] for text in self.long.get(number, ())]

@@ -26,6 +26,18 @@ class Source:
     block: int
 
 
+def called(source: Source) -> str:
+    """What a reference calls a source: its name, and the subject or enough of it to know it by: where a path ends, how
+    a command begins and ends."""
+    said = source.subject
+    if len(said) > SUBJECT:
+        if source.label != "path":
+            said = f"{said[: SUBJECT // 2].rstrip()}…{said[-SUBJECT // 2 :].lstrip()}"
+        elif "/" in said[-SUBJECT:]:
+            said = "…" + said[said.find("/", len(said) - SUBJECT) :]
+    return f"{source.name} {said}".rstrip()
+
+
 OWN = Source("this output", "", "", -1)
 
 
@@ -55,21 +67,11 @@ def place_of(source: Source, subject: str, before: Source | None) -> str:
     """Where lines stand, for an output about ``subject``; ``before`` was named last."""
     if source is OWN:
         return "above here"
-    if before is not None and (source.name, source.subject) == (before.name, before.subject):
+    if before is not None and called(source) == called(before):
         return "there"
     if subject and source.subject == subject:
         return f"in {source.name} for this {source.label} above"
-    return f"in {f'{source.name} {_short(source)}'.rstrip()} above"
-
-
-def _short(source: Source) -> str:
-    """The subject, or enough of it to know it by: where a path ends, how a command begins and ends."""
-    said = source.subject
-    if len(said) <= SUBJECT:
-        return said
-    if source.label == "path":
-        return "…" + said[said.find("/", len(said) - SUBJECT) :] if "/" in said[-SUBJECT:] else said
-    return f"{said[: SUBJECT // 2].rstrip()}…{said[-SUBJECT // 2 :].lstrip()}"
+    return f"in {called(source)} above"
 
 
 def shown_in(replacement: str, lines: list[Line]) -> list[bool] | None:

@@ -164,13 +164,17 @@ def test_a_line_that_an_edit_may_quote_stands_whole() -> None:
     assert found is not None and " characters as in Read for this path above: " in found.text
 
 
-def test_a_reference_that_could_mean_two_places_is_not_made() -> None:
-    def block(middle: str) -> list[str]:
-        return ["a line that begins both of them", f"    {middle} in the middle, " * 4, "a line that ends both of them"]
+def between(middle: str) -> list[str]:
+    return ["a line that begins both of them", f"    {middle} in the middle, " * 4, "a line that ends both of them"]
 
+
+@pytest.mark.parametrize("other", ["cat a", f"cat a {'-n ' * 30}; cat a"])
+def test_a_reference_that_could_mean_two_places_is_not_made(other: str) -> None:
+    """Both outputs are of one command, or of long ones that a reference calls by their beginning and end."""
     index = LineIndex()
-    index.add(Source("Bash", "command", "cat a", 1), "\n".join([*block("one"), "x", *block("two")]))
-    text = "\n".join(["at first", *block("two")])
+    index.add(Source("Bash", "command", other, 1), "\n".join(between("one")))
+    index.add(Source("Bash", "command", other.replace("-n -n ", "-n -b "), 2), "\n".join(["x", *between("two")]))
+    text = "\n".join(["at first", *between("two")])
     assert compress(text, index, "", False, count, count(text)) is None
 
 
