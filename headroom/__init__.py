@@ -18,11 +18,13 @@ if TYPE_CHECKING:
         TransformError,
         ValidationError,
     )
+    from headroom.transforms.config import CacheAlignerConfig
 
     __version__: str
 
 # A new public name is a line here, in the imports above (for type checkers) and in __all__.
 _HOME = {
+    "CacheAlignerConfig": "headroom.transforms.config",
     "CacheError": "headroom.errors",
     "CompressionError": "headroom.errors",
     "ConfigurationError": "headroom.errors",
@@ -35,6 +37,7 @@ _HOME = {
 }
 
 __all__ = [
+    "CacheAlignerConfig",
     "CacheError",
     "CompressionError",
     "ConfigurationError",
