@@ -30,9 +30,12 @@ LEAST_TIMES = 6
 LEAST_PHRASE, MOST_PHRASE = 12, 200
 ALIKE = 0.8
 """A phrase is made longer as long as this part of its places go on alike."""
+MOST_PLACES = 500
+"""Of more places some are looked at."""
 CANDIDATES = 24
 
 _unit = re.compile(r"[\w./-]+|[^\w./-]")
+_unit_end = re.compile(r"[\w./-]")
 
 
 class Phrase(NamedTuple):
@@ -55,15 +58,25 @@ def compress(text: str, context: Context) -> Compressed | None:
     for phrase in _repeated(text):
         if len(phrases) == len(signs):
             break
-        times = rest.count(phrase)
+        if phrase not in rest:
+            continue
+        sign = signs[len(phrases)]
+        shorter, times = _whole(phrase).subn(sign, rest)
         if times >= LEAST_TIMES and (times - 1) * (context.count(phrase) - 1) > LEAST_GAIN:
-            phrases.append(Phrase(signs[len(phrases)], phrase))
-            rest = rest.replace(phrase, phrases[-1].sign)
+            phrases.append(Phrase(sign, phrase))
+            rest = shorter
     if not phrases:
         return None
     out = f"[{LEGEND} {', '.join(f'{sign} stands for `{said}`' for sign, said in phrases)}]\n{rest}"
     before = context.count(text)
     return Compressed(out, "phrases") if before - context.count(out) >= LEAST_SHARE * before else None
+
+
+def _whole(phrase: str) -> re.Pattern[str]:
+    """Finds a phrase where it is not part of a longer word, path or number."""
+    before = r"(?<![\w./-])" if _unit_end.match(phrase[0]) else ""
+    after = r"(?![\w./-])" if _unit_end.match(phrase[-1]) else ""
+    return re.compile(before + re.escape(phrase) + after)
 
 
 def _repeated(text: str) -> Iterator[str]:
@@ -88,6 +101,7 @@ def _repeated(text: str) -> Iterator[str]:
 
 def _extended(units: list[str], gram: tuple[str, ...], places: list[int]) -> str:
     """A gram made longer on both sides, as far as nearly all of its places go on alike on their line."""
+    places = places[:: 1 + len(places) // MOST_PLACES]
     least, phrase, first, last = ALIKE * len(places), list(gram), 0, GRAM
     for side in (1, -1):
         while sum(map(len, phrase)) < MOST_PHRASE:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from headroom.transforms import diff, frames, html, listing, log_templates, logs, routine, search, terminal
+from headroom.transforms import diff, frames, html, listing, log_templates, logs, phrases, routine, search, terminal
 from headroom.transforms.base import Context, Transform
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -19,6 +19,7 @@ FORMS: dict[str, tuple[Transform, Context]] = {
     "listing-tree": (listing.drawing, LOSSLESS),
     "log-templates": (log_templates.compress, NORMAL),
     "logs": (logs.compress, LOSSLESS),
+    "phrases": (phrases.compress, LOSSLESS),
     "routine": (routine.compress, NORMAL),
     "search": (search.compress, LOSSLESS),
     "terminal": (terminal.compress, LOSSLESS),

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from headroom.transforms import diff, frames, listing, log_templates, logs, router, routine, search, terminal
+from headroom.transforms import diff, frames, listing, log_templates, logs, phrases, router, routine, search, terminal
 from headroom.transforms.base import Context, Transform
 
 LOSSLESS, NORMAL = (
@@ -19,6 +19,7 @@ FORMS: dict[str, tuple[Transform, Context]] = {
     "logs": (logs.compress, LOSSLESS),
     "names": (listing.names, LOSSLESS),
     "paths": (listing.paths, NORMAL),
+    "phrases": (phrases.compress, LOSSLESS),
     "routine": (routine.compress, NORMAL),
     "rows": (listing.rows, LOSSLESS),
     "search": (search.compress, LOSSLESS),
