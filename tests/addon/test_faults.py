@@ -24,7 +24,7 @@ from websockets.sync.client import connect
 from headroom.ledger import Ledger
 from tests.support.answers import Answer
 from tests.support.certificates import Authority
-from tests.support.coding import REFERENCE, Coding, results, source
+from tests.support.coding import COMMAND_REFERENCE, REFERENCE, Coding, results, source
 from tests.support.stage import MESSAGES, Stage, stage
 from tests.support.standin import StandIn
 from tests.support.upstream import Upstream, read_head
@@ -444,7 +444,7 @@ def picky(status: int = 400) -> Any:
     """A provider that takes no reference."""
 
     def script(shape: str, body: dict[str, Any]) -> Answer:
-        if REFERENCE in json.dumps(body):
+        if any(words in json.dumps(body) for words in (REFERENCE, COMMAND_REFERENCE)):
             return Answer("messages.4: this is not what I know", status=status)
         return Answer("Taken. " * 20)
 
@@ -577,7 +577,7 @@ def test_a_message_refused_on_a_websocket_is_sent_again_unchanged(on: Stage) -> 
         events = ask(turns_of([], 2))
         assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.completed")
         _, refused, taken = on.provider.received
-        assert REFERENCE in refused.body.decode() and taken.json["input"] == turns_of([], 2)
+        assert COMMAND_REFERENCE in refused.body.decode() and taken.json["input"] == turns_of([], 2)
         assert ask(turns_of([], 3))[-1]["type"] == "response.completed"
         assert on.received.json["input"] == turns_of([], 3) and len(on.provider.received) == 4
     first, second, third = on.rows(project, 3)
@@ -601,7 +601,7 @@ def test_a_websocket_whose_user_has_used_up_a_limit_is_told_so_once(on: Stage) -
         assert event["status"] == 429 and len(on.provider.received) == 1
         on.provider.script = done
         assert ask(turns_of([], 3))[-1]["type"] == "response.completed"
-    assert REFERENCE in on.received.body.decode()
+    assert COMMAND_REFERENCE in on.received.body.decode()
     first, second = on.rows(project, 2)
     assert first.usage is None and "rate_limit_error" in first.reason
     assert second.outcome == "rewritten" and second.usage

@@ -8,7 +8,9 @@ from typing import Any
 Json = dict[str, Any]
 MODEL = "claude-sonnet-4-5"
 REFERENCE = " as in Read for this "
-"""Words in every line that stands for lines above."""
+"""Words in every line that stands for lines of a file read above."""
+COMMAND_REFERENCE = " as in exec_command for this "
+"""Words in every line that stands for what the same command of Codex printed above."""
 
 
 def source(name: str, lines: int = 60) -> str:
