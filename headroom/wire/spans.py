@@ -22,6 +22,8 @@ UTF8_BOM = b"\xef\xbb\xbf"
 WALKED = 4
 """Levels that are walked in Python, in small steps that let other threads in; deeper, values are small, and the
 decoder is quicker."""
+SMALL = 8192
+"""Characters of a value up to which the decoder is tried first."""
 
 
 class ScanError(ValidationError):
@@ -60,9 +62,13 @@ def skip_value(text: str, pos: int, depth: int = 0) -> int:
     mark = text[pos : pos + 1]
     if mark == '"':
         return skip_string(text, pos)
-    if depth < WALKED and mark == "[":
-        return walk_array(text, pos, lambda start: skip_value(text, start, depth + 1))
-    if depth < WALKED and mark == "{":
+    if depth < WALKED and mark in ("[", "{"):
+        try:
+            return pos + _decode_value(text[pos : pos + SMALL])[1]
+        except (ValueError, RecursionError):
+            pass  # it is longer, or not JSON
+        if mark == "[":
+            return walk_array(text, pos, lambda start: skip_value(text, start, depth + 1))
         return walk_object(text, pos, lambda _, start: skip_value(text, start, depth + 1))
     try:
         return _decode_value(text, pos)[1]
