@@ -81,7 +81,7 @@ def _whole(phrase: str) -> re.Pattern[str]:
 
 def _repeated(text: str) -> Iterator[str]:
     """Phrases of one line that the text repeats, those that take most of it first."""
-    units = _unit.findall(text)
+    units = ["\n", *_unit.findall(text), "\n"]
     grams: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, gram in enumerate(zip(*(units[i:] for i in range(GRAM)), strict=False)):
         grams[gram].append(i)
@@ -106,11 +106,11 @@ def _extended(units: list[str], gram: tuple[str, ...], places: list[int]) -> str
     for side in (1, -1):
         while sum(map(len, phrase)) < MOST_PHRASE:
             offset = last if side > 0 else first - 1
-            near = Counter(units[i + offset] for i in places if 0 <= i + offset < len(units))
-            unit, times = max(near.items(), key=lambda item: (item[1], item[0]), default=("\n", 0))
+            near = Counter([units[i + offset] for i in places])
+            unit, times = max(near.items(), key=lambda item: (item[1], item[0]))
             if unit == "\n" or times < least:
                 break
-            places = [i for i in places if 0 <= i + offset < len(units) and units[i + offset] == unit]
+            places = [i for i in places if units[i + offset] == unit]
             if side > 0:
                 phrase.append(unit)
                 last += 1
