@@ -1,7 +1,7 @@
 """Anthropic Messages: https://docs.anthropic.com/en/api/messages"""
 
 from headroom.wire.layout import Block, Cacheable, Call, Layout, Turn
-from headroom.wire.spans import Patch, Span, elements, members, read_string, skip_value
+from headroom.wire.spans import Patch, Span, elements, members, read_string, skip_value, walk_array
 
 LIST = "messages"
 
@@ -9,7 +9,20 @@ LIST = "messages"
 def turn(layout: Layout, text: str, start: int, index: int) -> int:
     if text[start : start + 1] != "{":
         return skip_value(text, start)
-    found, end = members(text, start)
+    blocks: list[tuple[Span, dict[str, Span]]] = []
+
+    def block(at: int) -> int:
+        if text[at : at + 1] != "{":
+            return skip_value(text, at)
+        found, end = members(text, at)
+        blocks.append((Span(at, end), found))
+        return end
+
+    def value(key: str, at: int) -> int:
+        listed = key == "content" and text[at : at + 1] == "["
+        return walk_array(text, at, block) if listed else skip_value(text, at)
+
+    found, end = members(text, start, value)
     answer = read_string(layout.body, found.get("role")) == "assistant"
     layout.turns.append(Turn(Span(start, end), answer, len(layout.blocks)))
     content = found.get("content")
@@ -19,15 +32,12 @@ def turn(layout: Layout, text: str, start: int, index: int) -> int:
     if text[content.start] == '"':
         layout.blocks.append(said)
         layout.cacheable.append(Cacheable(content, "string", False, index))
-    elif text[content.start] == "[":
-        for span in elements(text, content.start):
-            if text[span.start] == "{":
-                _block(layout, text, span, said)
+    for span, inside in blocks:
+        _block(layout, text, span, inside, said)
     return end
 
 
-def _block(layout: Layout, text: str, span: Span, said: Block) -> None:
-    found, _ = members(text, span.start)
+def _block(layout: Layout, text: str, span: Span, found: dict[str, Span], said: Block) -> None:
     kind = read_string(layout.body, found.get("type")) or ""
     layout.cacheable.append(Cacheable(span, kind, "cache_control" in found, said.turn))
     if kind == "text" and "text" in found:

@@ -143,17 +143,18 @@ def walk_object(text: str, pos: int, member: Callable[[str, int], int]) -> int:
         pos = skip_space(text, pos + 1)
 
 
-def members(text: str, pos: int) -> tuple[dict[str, Span], int]:
+def members(text: str, pos: int, value: Callable[[str, int], int] | None = None) -> tuple[dict[str, Span], int]:
     """The spans of an object's values by key, and the object's end.
 
-    A key that stands twice is refused: readers differ in which of the two counts.
+    A key that stands twice is refused: readers differ in which of the two counts. ``value(key, start) -> end`` may
+    read values as they are passed.
     """
     found: dict[str, Span] = {}
 
     def member(key: str, start: int) -> int:
         if key in found:
             raise ScanError(f"{key!r} only once in an object", start)
-        end = skip_value(text, start)
+        end = value(key, start) if value else skip_value(text, start)
         found[key] = Span(start, end)
         return end
 
