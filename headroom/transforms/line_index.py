@@ -11,7 +11,7 @@ from headroom.transforms.references import QUOTED, Source, called, shown_in
 
 PLACES = 16
 """How many places of one line are remembered: more would make common lines slow and find nothing better."""
-MOST_PLACES = 500
+MOST_PLACES = 5_000
 """Places that begin as a reference says, above which it is taken to mean several."""
 SEED = 4
 """Characters that a line must have to start a search."""

@@ -123,7 +123,7 @@ def compress(
     done, left = 0, LOOKED_AT
     for place in find(lines, index):
         run = lines[place.run.start : place.run.start + place.run.length]
-        if _size(run, 0, len(run)) < LEAST or (place.inside and _line_size(lines, place.run.start) < least_line):
+        if _size(run, 0, len(run)) < LEAST or (place.inside and not _is_long(lines, place.run.start, least_line)):
             continue
         if left <= 0:
             break
@@ -165,14 +165,16 @@ def _long_until(lines: list[Line], end: int) -> list[str]:
     return ["".join(pieces) for pieces in texts]
 
 
-def _line_size(lines: list[Line], i: int) -> int:
-    """Characters of the whole line that a piece is in."""
-    start, end = i, i + 1
-    while lines[start].inside:
+def _is_long(lines: list[Line], i: int, least: int) -> bool:
+    """Whether the whole line that a piece is in has so many characters."""
+    start = i
+    while lines[start].inside and start > i - least:
         start -= 1
-    while end < len(lines) and lines[end].inside:
-        end += 1
-    return _size(lines, start, end)
+    size = len(lines[start].text)
+    while size < least and start + 1 < len(lines) and lines[start + 1].inside:
+        start += 1
+        size += len(lines[start].text)
+    return size >= least
 
 
 def _kept(lines: list[Line], numbers: bool) -> list[Line]:
