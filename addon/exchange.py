@@ -38,6 +38,9 @@ LARGEST_BODY = 32 * 1024 * 1024
 WORKERS = 2
 WRITE_AFTER = 0.01
 """Seconds after its end that an exchange is written down."""
+GRACE = 5.0
+"""Seconds that a request whose time is up waits for what was decided before: without it the prefix that the provider
+has cached would break, and it would take the provider longer to read it again."""
 SWITCH_SECONDS = 0.001
 """How long a worker may keep the interpreter from the event loop."""
 _SIGNED = ("content-digest", "digest", "content-md5", "x-amz-content-sha256")
@@ -63,6 +66,8 @@ class Exchanges:
         """Exchanges that are over and not yet written down."""
         self._started = time.time()
         self._pool = ThreadPoolExecutor(WORKERS, "headroom")
+        self._reserve = ThreadPoolExecutor(1, "headroom-held")
+        """Never busy with deciding, so that what was decided before is found at once."""
         self._writer = ThreadPoolExecutor(1, "headroom-ledger")
         sys.setswitchinterval(SWITCH_SECONDS)
         self._warm = self._pool.submit(count, "the vocabulary is loaded once, and no request pays for it")
@@ -162,10 +167,12 @@ class Exchanges:
             done, _ = await asyncio.wait({work}, timeout=budget)
             if not done and verdict.acquire(blocking=False):
                 work.cancel()  # what has not begun never does; what has gives up before it remembers anything
-                raise TimeoutError
-            exchange.rewrite = await work
+                exchange.reason = f"time budget of {1000 * budget:.0f} ms exceeded"
+                exchange.rewrite = await self._held(exchange, raw)
+            else:
+                exchange.rewrite = await work
         except TimeoutError:
-            exchange.outcome, exchange.reason = "passed", f"time budget of {1000 * budget:.0f} ms exceeded"
+            exchange.outcome = "passed"
         except ScanError as error:
             exchange.outcome, exchange.reason = "passed", f"body not read: {error.message}"
         except Exception as error:
@@ -175,6 +182,23 @@ class Exchanges:
             exchange.reason = exchange.reason or exchange.rewrite.reason
             exchange.outcome = "unchanged"
         exchange.seconds = time.monotonic() - began
+
+    async def _held(self, exchange: Exchange, raw: RawRequest) -> Rewrite:
+        """What was decided before, for a request whose time is up: it must hold, or the provider's cache is lost.
+
+        Raises TimeoutError for a session of which nothing was rewritten yet: its original goes out.
+        """
+        if exchange.mode == "optimize":
+            work = asyncio.get_running_loop().run_in_executor(self._reserve, self.engine.hold, raw)
+            try:
+                rewrite = await asyncio.wait_for(work, GRACE)
+            except TimeoutError:
+                exchange.reason += f", and {GRACE:.0f} s more for what was decided before"
+                raise
+            if rewrite.body is not raw.body:
+                exchange.reason += ": only what was decided before"
+                return rewrite
+        raise TimeoutError
 
     def _apply(
         self, flow: http.HTTPFlow, exchange: Exchange, rewrite: Rewrite, body: bytes, headers: Mapping[str, str]
@@ -349,6 +373,7 @@ class Exchanges:
         self._open.clear()
         self.sockets.close()
         self._pool.shutdown(wait=True)
+        self._reserve.shutdown(wait=True)
         while self._closed:
             self._write_next()
         self._writer.shutdown(wait=True)

@@ -47,7 +47,8 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
     (
         "headroom_time_budget",
         250,
-        "Milliseconds that a request may wait for its rewriting; after that it leaves as it came.",
+        "Milliseconds that a request may wait for its rewriting; after that it leaves as it came, but for what was "
+        "replaced in its session before.",
     ),
     (
         "headroom_budget",

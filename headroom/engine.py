@@ -133,6 +133,24 @@ class Engine:
         ``verdict`` first decides whether this rewrite counts: the engine, before it remembers anything, or a caller
         who waits no longer. Raises ScanError when the body can't be read, Abandoned when the caller was first.
         """
+        return self._rewrite(request, mode, until, verdict)
+
+    def hold(self, request: RawRequest) -> Rewrite:
+        """What must go out for ``request`` though there is no time to decide anything: what was decided before.
+
+        Costs a scan of the body and a look into the memory, and waits for no rewrite that is under way. Raises
+        ScanError when the body can't be read.
+        """
+        return self._rewrite(request, "optimize", until=0.0, held=True)
+
+    def _rewrite(
+        self,
+        request: RawRequest,
+        mode: Mode,
+        until: float,
+        verdict: threading.Lock | None = None,
+        held: bool = False,
+    ) -> Rewrite:
         hint = next((v for k in _HINTS if (v := request.headers.get(k))), "")
         conversations = self._conversations["audit" if mode == "audit" else "optimize"]
         found: list[Conversation] = []
@@ -160,7 +178,7 @@ class Engine:
         rewrite = self._caching(rewrite, request, layout, mode, moved)
         if reason:
             return rewrite
-        conversation = found[0] if found else Conversation(layout)
+        conversation = found[0] if found and not held else Conversation(layout, indexed=not held)
         with conversation.lock:
             if not conversation.continues_in(layout):
                 conversation = Conversation(layout)
@@ -177,7 +195,8 @@ class Engine:
                 conversation = Conversation(layout)
                 self._advance(conversation, layout, request.tool_profiles, memory, until=0.0)
             conversation.layout = layout
-            conversations.keep(hint, conversation)
+            if not held:
+                conversations.keep(hint, conversation)
             if not counts:  # but what was read stays read: the next request of a long conversation is in time
                 raise Abandoned
             head = self._sizes.head(layout)

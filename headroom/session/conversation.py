@@ -38,6 +38,8 @@ class Conversation:
     identities: dict[bytes, int] = field(default_factory=dict)
     reports: Reports = field(default_factory=Reports)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    indexed: bool = True
+    """Whether its lines can be referred to; only where nothing is decided they need not be."""
 
     def continues_in(self, layout: Layout) -> bool:
         """Whether all blocks of this conversation stand at the beginning of ``layout``, unchanged."""
@@ -51,6 +53,8 @@ class Conversation:
         self.keys.append(key)
         self.standings.append(standing)
         self.sources.append(source)
+        if not self.indexed:
+            return
         replacement = standing.decision.replacement if standing.decision else None
         for text in texts:
             self.index.add(source, _lines(text, replacement), replacement)

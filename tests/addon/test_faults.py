@@ -116,6 +116,75 @@ def test_the_engine_exceeds_its_time(on: Stage) -> None:
     assert results(on.received.body)["toolu_2"] != source("handler")
 
 
+ONLY_BEFORE = "time budget of 250 ms exceeded: only what was decided before"
+
+
+def test_what_was_decided_before_holds_when_the_engine_exceeds_its_time(on: Stage) -> None:
+    session = Coding().read().read()
+    on.send(session)
+    before = results(on.received.body)
+    began = time.monotonic()
+    with time_budget(on, 250):
+        sent = on.send(session.read("other").read("other"), {"x-fault": "late 1.2"})
+    assert time.monotonic() - began < 1.1 and sent.response.status_code == 200
+    during = results(on.received.body)
+    assert REFERENCE in before["toolu_2"] and before.items() <= during.items()
+    assert during["toolu_3"] == during["toolu_4"] == source("other"), "nothing new is decided"
+    row = on.row(sent)
+    assert (row.outcome, row.reason) == ("rewritten", ONLY_BEFORE) and row.tokens_saved > 0
+    time.sleep(1.2)  # the engine has come to its end by now
+    on.send(session.read("other"))
+    after = results(on.received.body)
+    assert during.items() <= after.items() and REFERENCE in after["toolu_5"]
+
+
+def test_what_was_decided_before_holds_after_a_restart_when_the_engine_exceeds_its_time(
+    on: Stage, workspace: Path
+) -> None:
+    before = on.workspace
+    on.move(workspace)
+    session = Coding().read().read()
+    on.send(session)
+    first = results(on.received.body)
+    on.move(before)
+    on.move(workspace)  # nothing of the session is in memory any more
+    with time_budget(on, 250):
+        sent = on.send(session.read("other"), {"x-fault": "late 1.2"})
+    assert first.items() <= results(on.received.body).items()
+    assert on.row(sent).reason == ONLY_BEFORE
+
+
+def test_what_was_decided_before_holds_while_others_keep_the_engine_busy(on: Stage) -> None:
+    sessions = [Coding().read().read() for _ in range(4)]
+    before = []
+    for session in sessions:
+        on.send(session)
+        before.append(results(on.received.body))
+    hanging = [threading.Thread(target=on.send, args=(Coding().read(), {"x-fault": "late 1.2"})) for _ in range(3)]
+    with time_budget(on, 250):
+        for thread in hanging:
+            thread.start()
+        time.sleep(0.1)
+        for session, old in zip(sessions, before, strict=True):
+            sent = on.send(session.read("other"), client=on.new_client())
+            assert REFERENCE in old["toolu_2"] and old.items() <= results(on.received.body).items()
+            assert on.row(sent).reason in (ONLY_BEFORE, "")
+        for thread in hanging:
+            thread.join()
+    time.sleep(1.2)
+
+
+def test_what_was_decided_before_cannot_be_found_in_time(on: Stage) -> None:
+    session = Coding().read().read()
+    on.send(session)
+    with time_budget(on, 250):
+        sent = on.send(session.read("other"), {"x-fault": "lost 0.6"})
+    assert sent.response.status_code == 200 and on.received.body == session.body
+    assert (on.row(sent).outcome, on.row(sent).reason) == ("error", "engine: RuntimeError")
+    time.sleep(0.6)
+    took_over(on, Coding().read().read())
+
+
 def test_what_was_remembered_is_what_was_sent(on: Stage) -> None:
     """The engine has decided in time and is late with the rest: the provider gets what it decided."""
     session = Coding().read().read()
@@ -552,10 +621,11 @@ def turns_of(session: list[dict[str, Any]], number: int) -> list[dict[str, Any]]
 
 
 @contextlib.contextmanager
-def codex(on: Stage, project: str) -> Iterator[Any]:
-    """A WebSocket as Codex opens it: a function that sends a request and gives back the events of its answer."""
+def codex(on: Stage, project: str, **more: str) -> Iterator[Any]:
+    """A WebSocket as Codex opens it, with ``more`` headers: a function that sends a request and gives back the events
+    of its answer."""
     context = ssl.create_default_context(cafile=str(on.proxy.certificate))
-    headers = {"session_id": project, "originator": "codex_exec", "x-headroom-project": project}
+    headers = {"session_id": project, "originator": "codex_exec", "x-headroom-project": project, **more}
     url = "wss://chatgpt.com/backend-api/codex/responses"
     with connect(url, ssl=context, proxy=on.proxy.url, additional_headers=headers) as socket:
 
@@ -591,6 +661,19 @@ def test_a_message_refused_on_a_websocket_is_sent_again_unchanged(on: Stage) -> 
         "unchanged",
         "the provider refused a rewritten request with invalid_request_error",
     )
+
+
+def test_what_was_decided_before_holds_on_a_websocket_when_the_engine_exceeds_its_time(on: Stage) -> None:
+    project = on.new_project()
+    with codex(on, project) as ask:
+        ask(turns_of([], 2))
+        before = on.received.json["input"]
+    assert before != turns_of([], 2)
+    with time_budget(on, 250), codex(on, project, **{"x-fault": "late 0.8"}) as ask:
+        ask(turns_of([], 3))
+    assert on.received.json["input"] == before + turns_of([], 3)[4:]
+    assert on.rows(project, 2)[-1].reason == ONLY_BEFORE
+    time.sleep(0.8)
 
 
 def test_a_websocket_whose_user_has_used_up_a_limit_is_told_so_once(on: Stage) -> None:

@@ -1,6 +1,7 @@
 """What a user sees of a request: in the flow dump, in the content view, in a file of saved flows."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tests.support.coding import REFERENCE, Coding, results, source
 from tests.support.stage import stage
 
 VIEW = HeadroomContentview()
+EXCHANGE = re.compile(r"\[[0-9:.]+\] [0-9]{3} messages .* \[[0-9a-f-]{0,12}\]")
+"""The log's line for an exchange: mitmdump's time, status and kind, and the session at its end."""
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +116,7 @@ def test_other_messages_have_their_usual_view(seen: Seen) -> None:
 def test_the_flow_dump_shows_the_view_and_the_log_a_line_for_each_exchange(seen: Seen) -> None:
     log = seen[0]
     assert "[6] Read /app/handler.py: 1,080 -> " in log and "| [lines 1-60 as in Read" in log
-    lines = [line for line in log.splitlines() if " messages " in line and "[0" in line]
+    lines = [line for line in log.splitlines() if EXCHANGE.fullmatch(line)]
     assert len(lines) == 5, lines
     assert "200 messages claude-sonnet-4-5, rewritten, " in lines[0] and "repeats=" in lines[0]
     assert "billed in=" in lines[0] and "$0.0" in lines[0] and " ms" in lines[0]

@@ -2,7 +2,8 @@
 
 POST http://control.test/options or /environment with a JSON object sets options or variables of the proxy; the answer
 is 200, or 400 with what mitmproxy said. A provider request with the header x-fault gets an engine that raises
-("raise"), takes so many seconds before it begins ("late 0.6") or after it has decided ("slow 0.6").
+("raise"), takes so many seconds before it begins ("late 0.6") or after it has decided ("slow 0.6"), or that is late and
+then fails to hold what was decided before ("lost 0.6").
 """
 
 import json
@@ -14,19 +15,25 @@ from mitmproxy import ctx, exceptions, http
 
 from headroom.engine import Engine, RawRequest, Rewrite
 
-_rewrite = Engine.rewrite
+_rewrite, _hold = Engine.rewrite, Engine.hold
 
 
 def faulty(engine: Engine, request: RawRequest, *arguments: Any) -> Rewrite:
     fault, _, seconds = request.headers.get("x-fault", "").partition(" ")
     if fault == "raise":
         raise RuntimeError(f"cannot read {request.body!r}")
-    if fault == "late":
+    if fault in ("late", "lost"):
         time.sleep(float(seconds))
     rewrite = _rewrite(engine, request, *arguments)
     if fault == "slow":
         time.sleep(float(seconds))
     return rewrite
+
+
+def forgetful(engine: Engine, request: RawRequest) -> Rewrite:
+    if request.headers.get("x-fault", "").startswith("lost"):
+        raise RuntimeError("cannot hold")
+    return _hold(engine, request)
 
 
 class Control:
@@ -46,4 +53,5 @@ class Control:
 
 
 Engine.rewrite = faulty  # type: ignore[method-assign, assignment]
+Engine.hold = forgetful  # type: ignore[method-assign, assignment]
 addons = [Control()]
