@@ -63,6 +63,11 @@ def state_path(explicit: PathArgument = None) -> Path:
     return _chosen(explicit) or workspace_dir() / "state.db"
 
 
+def originals_path(explicit: PathArgument = None) -> Path:
+    """The originals of what was left out of requests (SQLite): ${WORKSPACE}/originals.db."""
+    return _chosen(explicit) or workspace_dir() / "originals.db"
+
+
 def models_path(explicit: PathArgument = None) -> Path:
     """Limits and prices of the user's own models: ${CONFIG}/models.json.
 

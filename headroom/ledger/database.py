@@ -8,10 +8,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from headroom.errors import StorageError
-from headroom.ledger.files import file_lock
 from headroom.ledger.row import Exchange
 from headroom.ledger.totals import NUMBERS, Totals, from_numbers, totals_of
 from headroom.paths import private_dir
+from headroom.stores.files import file_lock
 from headroom.stores.sqlite import is_corrupt, move_aside, opened
 from headroom.wire.usage import Usage
 

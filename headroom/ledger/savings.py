@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headroom.ledger.database import running_totals
-from headroom.ledger.files import file_lock, write_whole
+from headroom.ledger.files import write_whole
 from headroom.ledger.totals import Totals
 from headroom.paths import private_dir
+from headroom.stores.files import file_lock
 
 log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1

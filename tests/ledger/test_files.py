@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from headroom.ledger.files import file_lock, write_whole
+from headroom.ledger.files import write_whole
+from headroom.stores.files import file_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from headroom.ledger.files import file_lock
+from headroom.stores.files import file_lock
 with file_lock(Path(sys.argv[1]), 5):
     print("held", flush=True)
     time.sleep(60)
