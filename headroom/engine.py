@@ -12,7 +12,11 @@ from typing import Literal
 from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, settle
 from headroom.cache.anthropic import CACHES_ITSELF
 from headroom.cache.stable import TAIL, as_it_stood, stabilize, tail_start
-from headroom.errors import without_message
+from headroom.ccr.lossy import leave_out
+from headroom.ccr.markers import Way
+from headroom.ccr.originals import Original, Originals, original_of
+from headroom.ccr.ways import CcrSettings, Tools, way_back
+from headroom.errors import StorageError, without_message
 from headroom.session.betas import beta_header, is_sticky, union
 from headroom.session.conversation import Conversation, Conversations, source_of, subject_of
 from headroom.session.identity import Identity, client_of, identify, without_billing_line
@@ -25,7 +29,7 @@ from headroom.tokenizers import count
 from headroom.transforms.base import Context
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import LEAST_TOKENS, shorten
-from headroom.transforms.profiles import Profile, profile
+from headroom.transforms.profiles import Profile, may_leave_out, profile
 from headroom.wire.anthropic import billing_line
 from headroom.wire.facts import first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout
@@ -36,6 +40,7 @@ from headroom.wire.usage import Usage
 log = logging.getLogger(__name__)
 Mode = Literal["optimize", "audit", "off"]
 CACHE = CacheSettings()
+CCR = CcrSettings()
 CONVERSATIONS = 256
 DECIDED_A_SECOND = 1_000_000
 """Characters that are decided in a second at the least: a text that needs more time than there is stays as it is."""
@@ -106,6 +111,19 @@ class Rewrite:
         return original
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What may be done in one request: ``way`` is how the model can have back what is left out, None for not at all.
+    ``keeps``: whether originals are stored, which an audit does not do."""
+
+    profiles: Mapping[str, str]
+    way: Way | None
+    level: str
+    session: str
+    keeps: bool
+    until: float
+
+
 class Abandoned(Exception):
     """Nobody waits for this request any more: nothing may be remembered of it."""
 
@@ -113,8 +131,20 @@ class Abandoned(Exception):
 class Engine:
     """Rewrites requests. One engine serves all sessions of a process; it may be called from several threads."""
 
-    def __init__(self, memory: Memory, cache: CacheSettings = CACHE, conversations: int = CONVERSATIONS) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        cache: CacheSettings = CACHE,
+        conversations: int = CONVERSATIONS,
+        originals: Originals | None = None,
+        ccr: CcrSettings = CCR,
+    ) -> None:
+        """Without ``originals`` nothing is ever left out."""
         self.cache = cache
+        self.ccr = ccr
+        self.originals = originals
+        self._tools = Tools()
+        self._unkept = False
         self._prefixes = Prefixes()
         self._memory: dict[str, Memory] = {"optimize": memory, "audit": RamMemory()}
         self._conversations = {mode: Conversations(conversations) for mode in self._memory}
@@ -179,11 +209,12 @@ class Engine:
         if reason:
             return rewrite
         conversation = found[0] if found and not held else Conversation(layout, indexed=not held)
+        terms = self._terms(request, layout, identity.session, mode, until)
         with conversation.lock:
             if not conversation.continues_in(layout):
                 conversation = Conversation(layout)
             try:
-                decided = self._advance(conversation, layout, request.tool_profiles, memory, until)
+                decided = self._advance(conversation, layout, terms, memory)
                 counts = verdict is None or verdict.acquire(blocking=False)
                 if counts:
                     memory.remember(decided)
@@ -193,12 +224,14 @@ class Engine:
             if not counts and decided:  # the provider gets the originals of these
                 conversations.drop(conversation)
                 conversation = Conversation(layout)
-                self._advance(conversation, layout, request.tool_profiles, memory, until=0.0)
+                self._advance(conversation, layout, replace(terms, until=0.0), memory)
             conversation.layout = layout
             if not held:
                 conversations.keep(hint, conversation)
             if not counts:  # but what was read stays read: the next request of a long conversation is in time
                 raise Abandoned
+            if terms.keeps and conversation.left_out:
+                self._touch(identity.session)
             head = self._sizes.head(layout)
             reports, after = conversation.reports.update(layout, conversation.standings, conversation.sources, head)
         saved: Counter[str] = Counter()
@@ -280,14 +313,14 @@ class Engine:
         """From now on no request of this session is rewritten; ``reason`` goes into the ledger."""
         self._memory["optimize"].leave_alone(session, reason)
 
-    def _advance(
-        self,
-        conversation: Conversation,
-        layout: Layout,
-        profiles: Mapping[str, str],
-        memory: Memory,
-        until: float,
-    ) -> list[Decision]:
+    def _terms(self, request: RawRequest, layout: Layout, session: str, mode: Mode, until: float) -> Terms:
+        way = None
+        if self.originals is not None and self.ccr.level != "safe":
+            way = way_back(self._tools.offered(layout), False, self.ccr.retrieval)
+        keeps = self.originals is not None and mode == "optimize"
+        return Terms(request.tool_profiles, way, self.ccr.level, session, keeps, until)
+
+    def _advance(self, conversation: Conversation, layout: Layout, terms: Terms, memory: Memory) -> list[Decision]:
         """Take in the blocks that the conversation does not have yet; what was newly decided about them."""
         start = len(conversation.standings)
         keys = [block.key(layout.body) for block in layout.blocks[start:]]
@@ -297,6 +330,7 @@ class Engine:
         new_from = layout.first_new_turn
         empty = LineIndex() if history_may_vanish(layout) else None
         decided: list[Decision] = []
+        promised: list[Original] = []
         for number, (block, key) in enumerate(zip(layout.blocks[start:], keys, strict=True), start):
             if block.kind != "result":
                 self._add_source(conversation, layout, number, block, key)
@@ -305,12 +339,12 @@ class Engine:
             standing = self._remembered(conversation, known.get(key, ()), empty is None)
             if standing is None and text is not None:
                 lost = key in known  # decided before, but what it refers to no longer stands here
-                in_time = time.monotonic() + len(text) / DECIDED_A_SECOND < until
+                in_time = time.monotonic() + len(text) / DECIDED_A_SECOND < terms.until
                 if (block.turn >= new_from or lost) and in_time:
-                    if profile(layout.tool(block), profiles) is Profile.SKIP:
+                    if profile(layout.tool(block), terms.profiles) is Profile.SKIP:
                         standing = Standing(key, estimate(text), None, "skipped by the tool's profile")
                     else:
-                        standing = self._decide(conversation, layout, block, key, text, empty)
+                        standing = self._decide(conversation, layout, block, key, text, empty, terms)
                     if standing.decision is not None:
                         decided.append(standing.decision)
                 else:
@@ -318,7 +352,11 @@ class Engine:
                     standing = Standing(key, estimate(text), None, reason)
             elif standing is None:
                 standing = Standing(key, span_tokens(block.span), None, "not plain text")
+            elif standing.decision is not None and standing.decision.hash and text is not None:
+                promised.append(_original(layout, block, text, terms.session))
             conversation.stands(key, standing, source_of(layout, block, number), *([text] if text is not None else []))
+        if promised and terms.keeps:
+            self._keep_again(promised)
         return decided
 
     def _add_source(self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes) -> None:
@@ -342,7 +380,14 @@ class Engine:
         return None
 
     def _decide(
-        self, conversation: Conversation, layout: Layout, block: Block, key: bytes, text: str, empty: LineIndex | None
+        self,
+        conversation: Conversation,
+        layout: Layout,
+        block: Block,
+        key: bytes,
+        text: str,
+        empty: LineIndex | None,
+        terms: Terms,
     ) -> Standing:
         if not block.free:
             return Standing(key, estimate(text), None, "beside an image")
@@ -351,12 +396,48 @@ class Engine:
             return Standing(key, tokens, None, "short")
         arguments = layout.arguments(block)
         context = Context(layout.tool(block), arguments)
-        shortened = shorten(text, tokens, empty or conversation.index, subject_of(arguments)[1], context)
+        index, subject, hash = empty or conversation.index, subject_of(arguments)[1], ""
+        shortened = shorten(text, tokens, index, subject, context)
+        if terms.way is not None and may_leave_out(context.tool, terms.profiles, terms.level):
+            original = _original(layout, block, text, terms.session)
+            lossless = shortened.tokens if shortened else tokens
+            form = leave_out(text, tokens, lossless, index, subject, context, terms.way, original.hash)
+            if form is not None and (form.lossless or not terms.keeps or self._keep(original)):
+                shortened, hash = form, "" if form.lossless else original.hash
         if shortened is None or len(quote(shortened.text)) > block.span.end - block.span.start:
             return Standing(key, tokens, None, "nothing to gain")
         needs = frozenset(conversation.standings[source].identity for source in shortened.sources)
-        decision = Decision(key, shortened.text, tokens, shortened.tokens, shortened.saved, needs)
+        decision = Decision(key, shortened.text, tokens, shortened.tokens, shortened.saved, needs, hash)
         return Standing(_identity(decision), tokens, decision)
+
+    def _keep(self, original: Original) -> bool:
+        """Store an original; without that nothing may be left out of it."""
+        assert self.originals is not None
+        try:
+            self.originals.keep([original])
+        except StorageError as error:
+            if not self._unkept:
+                log.warning("originals can't be kept, nothing is left out: %s", error.message)
+            self._unkept = True
+            return False
+        self._unkept = False
+        return True
+
+    def _keep_again(self, promised: list[Original]) -> None:
+        """What was left out in an earlier process, or in the session that this one is a copy of, is there still."""
+        assert self.originals is not None
+        try:
+            self.originals.keep(promised)
+        except StorageError as error:
+            log.warning("originals of what was left out before can't be kept: %s", error.message)
+
+    def _touch(self, session: str) -> None:
+        """Nothing that a session was promised expires while it lives."""
+        assert self.originals is not None
+        try:
+            self.originals.touch(session)
+        except StorageError as error:
+            log.warning("a session's originals could not be kept longer: %s", error.message)
 
 
 _HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "session_id")
@@ -375,6 +456,10 @@ def history_may_vanish(layout: Layout) -> bool:
     if not isinstance(edits, list):
         return edits is not None
     return any(not (isinstance(e, dict) and str(e.get("type", "")).startswith("clear_thinking")) for e in edits)
+
+
+def _original(layout: Layout, block: Block, text: str, session: str) -> Original:
+    return original_of(text, session, layout.tool(block), subject_of(layout.arguments(block))[1])
 
 
 def _who(request: RawRequest, layout: Layout, system: str) -> Identity:

@@ -36,6 +36,8 @@ class Conversation:
     sources: list[Source] = field(default_factory=list)
     index: LineIndex = field(default_factory=LineIndex)
     identities: dict[bytes, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    """The blocks of which something was left out, by the hash of the original."""
     reports: Reports = field(default_factory=Reports)
     lock: threading.Lock = field(default_factory=threading.Lock)
     indexed: bool = True
@@ -53,9 +55,12 @@ class Conversation:
         self.keys.append(key)
         self.standings.append(standing)
         self.sources.append(source)
+        replacement = standing.decision.replacement if standing.decision else None
+        if standing.decision is not None and standing.decision.hash:  # the original does not stand here
+            self.left_out.setdefault(standing.decision.hash, len(self.keys) - 1)
+            texts, replacement = (standing.decision.replacement,), None
         if not self.indexed:
             return
-        replacement = standing.decision.replacement if standing.decision else None
         for text in texts:
             self.index.add(source, _lines(text, replacement), replacement)
 

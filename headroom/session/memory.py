@@ -26,7 +26,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decisions (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL, needs BLOB NOT NULL, replacement TEXT NOT NULL,
     before INTEGER NOT NULL, after INTEGER NOT NULL, saved TEXT NOT NULL, made REAL NOT NULL,
-    UNIQUE (key, needs));
+    hash TEXT NOT NULL DEFAULT '', UNIQUE (key, needs));
 CREATE INDEX IF NOT EXISTS decisions_made ON decisions (made);
 CREATE TABLE IF NOT EXISTS left_alone (session TEXT PRIMARY KEY, reason TEXT NOT NULL, at REAL NOT NULL);
 """
@@ -35,7 +35,9 @@ CREATE TABLE IF NOT EXISTS left_alone (session TEXT PRIMARY KEY, reason TEXT NOT
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A block's replacement. ``needs`` are the blocks, as the provider has them, that it refers to: it holds only
-    in a body where they all stand before it. ``before`` and ``after`` are tokens, ``saved`` tokens by strategy."""
+    in a body where they all stand before it. ``before`` and ``after`` are tokens, ``saved`` tokens by strategy.
+
+    ``hash`` names the original of what was left out, or what was given back here; "" where nothing was."""
 
     key: bytes
     replacement: str
@@ -43,6 +45,7 @@ class Decision:
     after: int
     saved: Mapping[str, int] = field(default_factory=dict)
     needs: frozenset[bytes] = frozenset()
+    hash: str = ""
 
 
 class Memory(Protocol):
@@ -130,7 +133,7 @@ class SqliteMemory:
                     some = wanted[start : start + 500]
                     marks = ",".join("?" * len(some))
                     rows = database.execute(
-                        "SELECT key, needs, replacement, before, after, saved FROM decisions"
+                        "SELECT key, needs, replacement, before, after, saved, hash FROM decisions"
                         f" WHERE key IN ({marks}) ORDER BY id",
                         some,
                     ).fetchall()
@@ -197,8 +200,8 @@ class SqliteMemory:
         try:
             database.execute("BEGIN IMMEDIATE")
             database.executemany(
-                "INSERT OR IGNORE INTO decisions (key, needs, replacement, before, after, saved, made)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO decisions (key, needs, replacement, before, after, saved, made, hash)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(decision) for decision in self._ram.all()],
             )
             database.execute("COMMIT")
@@ -216,6 +219,7 @@ class SqliteMemory:
         if self._connection is None and time.monotonic() >= self._retry_at:
             try:
                 self._connection = connect(self._path, _SCHEMA, BUSY_SECONDS)
+                _bring_up_to_date(self._connection)
             except (sqlite3.Error, OSError) as error:
                 self._failed(error)
         return self._connection
@@ -240,12 +244,23 @@ class SqliteMemory:
             self._retry_at = 0.0
 
 
-def _row(d: Decision) -> tuple[bytes, bytes, str, int, int, str, float]:
-    return d.key, b"".join(sorted(d.needs)), d.replacement, d.before, d.after, json.dumps(dict(d.saved)), time.time()
+def _bring_up_to_date(database: sqlite3.Connection) -> None:
+    """A file of an earlier version gets the columns that it lacks. Raises sqlite3.Error."""
+    if "hash" not in {row[1] for row in database.execute("PRAGMA table_info(decisions)")}:
+        try:
+            database.execute("ALTER TABLE decisions ADD COLUMN hash TEXT NOT NULL DEFAULT ''")
+        except sqlite3.OperationalError as error:
+            if "duplicate column" not in str(error):  # another proxy was quicker
+                raise
 
 
-def _decision(row: tuple[bytes, bytes, str, int, int, str]) -> Decision:
-    key, needs, replacement, before, after, saved = row
+def _row(d: Decision) -> tuple[bytes, bytes, str, int, int, str, float, str]:
+    needs, saved = b"".join(sorted(d.needs)), json.dumps(dict(d.saved))
+    return d.key, needs, d.replacement, d.before, d.after, saved, time.time(), d.hash
+
+
+def _decision(row: tuple[bytes, bytes, str, int, int, str, str]) -> Decision:
+    key, needs, replacement, before, after, saved, hash = row
     return Decision(
         key,
         replacement,
@@ -253,4 +268,5 @@ def _decision(row: tuple[bytes, bytes, str, int, int, str]) -> Decision:
         after,
         json.loads(saved),
         frozenset(needs[i : i + 16] for i in range(0, len(needs), 16)),
+        hash,
     )

@@ -45,6 +45,8 @@ class BlockReport(NamedTuple):
     replacement: str | None = None
     ends_at: int = 0
     """Tokens of the rewritten request up to the end of this block."""
+    hash: str = ""
+    """The original of what was left out, or what was given back here."""
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class Reports:
                         block.turn >= new_from,
                         decision.replacement if decision else None,
                         self.ends[number],
+                        decision.hash if decision else "",
                     )
                 )
         self.blocks, self.reports, self.head = layout.blocks, reports, head

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headroom.ccr.markers import gap
 from headroom.tokenizers import count as count_tokens
 
 
@@ -21,6 +22,8 @@ class Context:
     query: str = ""
     lossless: bool = True
     count: Callable[[str], int] = count_tokens
+    gap: Callable[[int, int], str] = gap
+    """(number of the text's first line that is missing, how many are) -> the line that stands there for them."""
 
 
 @dataclass(frozen=True, slots=True)

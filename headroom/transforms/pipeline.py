@@ -1,7 +1,7 @@
 """The order in which a tool's output is made shorter, and the guards that every result passes."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headroom.transforms import phrases, repeats
 from headroom.transforms.base import Context
@@ -23,12 +23,17 @@ EDITED_LINE = 600
 
 @dataclass(frozen=True, slots=True)
 class Shortened:
-    """A replacement of ``tokens`` tokens, what each strategy saved, and the blocks that it refers to."""
+    """A replacement of ``tokens`` tokens, what each strategy saved, and the blocks that it refers to.
+
+    Not ``lossless``: ``left_out`` lines or items are gone, which may be 0 where a transform can't tell how many.
+    """
 
     text: str
     tokens: int
     saved: dict[str, int] = field(default_factory=dict)
     sources: frozenset[int] = frozenset()
+    lossless: bool = True
+    left_out: int = 0
 
 
 def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Context) -> Shortened | None:
@@ -63,7 +68,13 @@ def _form(whole: Shortened, found: Kind, context: Context, quoted: bool) -> Shor
             continue
         tokens = context.count(form.text)
         if tokens < whole.tokens:
-            whole = Shortened(form.text, tokens, whole.saved | {form.strategy: whole.tokens - tokens})
+            whole = Shortened(
+                form.text,
+                tokens,
+                whole.saved | {form.strategy: whole.tokens - tokens},
+                lossless=whole.lossless and form.lossless,
+                left_out=whole.left_out + form.left_out,
+            )
     return whole
 
 
@@ -82,4 +93,5 @@ def _refer(form: Shortened, index: LineIndex, subject: str, context: Context, qu
         return form
     saved = Counter(form.saved)
     saved.update(found.saved)
-    return Shortened(found.text, form.tokens - sum(found.saved.values()), dict(saved), found.sources)
+    tokens = form.tokens - sum(found.saved.values())
+    return replace(form, text=found.text, tokens=tokens, saved=dict(saved), sources=found.sources)

@@ -74,6 +74,20 @@ def profile(tool: str, overrides: Mapping[str, str]) -> Profile:
     return DEFAULT
 
 
+def may_leave_out(tool: str, overrides: Mapping[str, str], level: str) -> bool:
+    """Whether what a tool prints may have something left out, where it can be had back.
+
+    ``level`` is safe (never), balanced (tools of profile ``normal``) or max (also tools of which nobody said
+    ``lossless`` or ``skip``).
+    """
+    if level == "safe":
+        return False
+    found = profile(tool, overrides)
+    if found is Profile.LOSSLESS and level == "max":
+        return profile(tool, {"*": "normal", **overrides}) is Profile.NORMAL
+    return found is Profile.NORMAL
+
+
 def _checked(name: str, value: str) -> Profile:
     try:
         return Profile(value.lower())
