@@ -20,6 +20,7 @@ from addon.rows import REFUSED, Exchange, describe, error_body, one_line, summar
 from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
+from headroom.ccr.originals import open_originals
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
@@ -53,7 +54,8 @@ class Exchanges:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.memory = SqliteMemory(settings.workspace / "state.db")
-        self.engine = Engine(self.memory, settings.cache)
+        self.originals = open_originals(path=settings.workspace / "originals.db")
+        self.engine = Engine(self.memory, settings.cache, originals=self.originals, ccr=settings.ccr)
         self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
         self.betas = SessionBetaTracker(settings.beta_sessions)
@@ -77,7 +79,7 @@ class Exchanges:
     def configure(self, settings: Settings) -> None:
         """Go on with other settings of the same workspace."""
         self.settings = settings
-        self.engine.cache = settings.cache
+        self.engine.cache, self.engine.ccr = settings.cache, settings.ccr
 
     # --- the request -------------------------------------------------------------------------------------------
 
@@ -380,6 +382,7 @@ class Exchanges:
         log.info("%s", summary(self.ledger.totals(since=self._started)))
         self.ledger.close()
         self.memory.close()
+        self.originals.close()
 
 
 def _take_wishes(request: http.Request) -> dict[str, str]:

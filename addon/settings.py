@@ -10,6 +10,7 @@ from mitmproxy.options import Options
 
 from headroom import paths
 from headroom.cache import CacheSettings
+from headroom.ccr.ways import LEVELS, RETRIEVALS, CcrSettings
 from headroom.engine import Mode
 from headroom.errors import ConfigurationError
 from headroom.models import overrides
@@ -43,6 +44,29 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "",
         "How far the output of tools may be rewritten, as name=profile,name=profile; a name may have *, a profile is "
         "skip, lossless or normal.",
+    ),
+    (
+        "headroom_profile",
+        "safe",
+        "How much may be left out, where the model can have it back: safe nothing, balanced of tools whose profile is "
+        "normal, max of all tools of which nobody said otherwise.",
+    ),
+    (
+        "headroom_retrieval",
+        "auto",
+        "How the model has back what was left out: native (it reads the file again), tool (headroom_retrieve is added "
+        "to a session's tools), mcp (the client has that tool), command (headroom retrieve, in its shell), auto (the "
+        "cheapest that works) or off.",
+    ),
+    (
+        "headroom_ccr_responses",
+        True,
+        "Answer the model's calls of headroom_retrieve. Without, the tool is never added.",
+    ),
+    (
+        "headroom_ccr_expansion",
+        False,
+        "Add to the newest message the parts of what was left out that it names.",
     ),
     (
         "headroom_time_budget",
@@ -98,6 +122,7 @@ class Settings:
     beta_sessions: int
     cache: CacheSettings
     tool_profiles: Mapping[str, str]
+    ccr: CcrSettings
 
 
 def read_settings(options: Options) -> Settings:
@@ -112,6 +137,11 @@ def read_settings(options: Options) -> Settings:
     ttl = options.headroom_cache_ttl
     if ttl not in LIVES:
         raise _wrong("headroom_cache_ttl", ttl, "auto | 5m | 1h, or nothing")
+    level, retrieval = options.headroom_profile, options.headroom_retrieval
+    if level not in LEVELS:
+        raise _wrong("headroom_profile", level, " | ".join(LEVELS))
+    if retrieval not in RETRIEVALS:
+        raise _wrong("headroom_retrieval", retrieval, " | ".join(RETRIEVALS))
     workspace = paths.workspace_dir(options.headroom_workspace or None)
     return Settings(
         cast(Mode, mode),
@@ -124,6 +154,7 @@ def read_settings(options: Options) -> Settings:
         sessions_kept(),
         CacheSettings(options.headroom_cache, ttl, options.headroom_stable_prefix),
         parse_profiles("headroom_tool_profiles", options.headroom_tool_profiles),
+        CcrSettings(retrieval, options.headroom_ccr_responses, options.headroom_ccr_expansion, level),
     )
 
 

@@ -21,6 +21,8 @@ WRONG_OPTIONS = {
     "headroom_hosts=llm.test=soap": "headroom_hosts has 'llm.test=soap'; allowed: host=shape with a shape of anthropic",
     "headroom_hosts=https://llm.test=openai": "headroom_hosts has 'https://llm.test=openai'; allowed: a host name",
     "headroom_tool_profiles=Bash=hard": "headroom_tool_profiles is 'Bash=hard'; allowed: name=profile",
+    "headroom_profile=brave": "headroom_profile is 'brave'; allowed: safe | balanced | max",
+    "headroom_retrieval=mail": "headroom_retrieval is 'mail'; allowed: auto | native | tool | mcp | command | off",
     "headroom_time_budget=0": "headroom_time_budget is 0; allowed: milliseconds, at least 1",
     "headroom_budget=ten": "headroom_budget is 'ten'; allowed: US dollars above 0",
     "headroom_budget=-1": "headroom_budget is '-1'; allowed: US dollars above 0",
