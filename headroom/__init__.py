@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headroom.compression import CompressResult, compress
+    from headroom.config import HeadroomConfig, HeadroomMode
     from headroom.errors import (
         CacheError,
         CompressionError,
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
         TransformError,
         ValidationError,
     )
-    from headroom.transforms.config import CacheAlignerConfig
+    from headroom.transforms.config import CacheAlignerConfig, SmartCrusherConfig
+    from headroom.transforms.context_config import IntelligentContextConfig, RollingWindowConfig, ScoringWeights
 
     __version__: str
 
@@ -26,28 +29,44 @@ if TYPE_CHECKING:
 _HOME = {
     "CacheAlignerConfig": "headroom.transforms.config",
     "CacheError": "headroom.errors",
+    "CompressResult": "headroom.compression",
     "CompressionError": "headroom.errors",
     "ConfigurationError": "headroom.errors",
+    "HeadroomConfig": "headroom.config",
     "HeadroomError": "headroom.errors",
+    "HeadroomMode": "headroom.config",
+    "IntelligentContextConfig": "headroom.transforms.context_config",
     "ProviderError": "headroom.errors",
+    "RollingWindowConfig": "headroom.transforms.context_config",
+    "ScoringWeights": "headroom.transforms.context_config",
+    "SmartCrusherConfig": "headroom.transforms.config",
     "StorageError": "headroom.errors",
     "TokenizationError": "headroom.errors",
     "TransformError": "headroom.errors",
     "ValidationError": "headroom.errors",
+    "compress": "headroom.compression",
 }
 
 __all__ = [
     "CacheAlignerConfig",
     "CacheError",
+    "CompressResult",
     "CompressionError",
     "ConfigurationError",
+    "HeadroomConfig",
     "HeadroomError",
+    "HeadroomMode",
+    "IntelligentContextConfig",
     "ProviderError",
+    "RollingWindowConfig",
+    "ScoringWeights",
+    "SmartCrusherConfig",
     "StorageError",
     "TokenizationError",
     "TransformError",
     "ValidationError",
     "__version__",
+    "compress",
 ]
 
 

@@ -53,7 +53,8 @@ class RawRequest:
 
     ``model`` is needed where the path names it and not the body. ``counts`` asks how many tokens a request has, and
     is none itself. ``drop_billing_line``: for providers that count Claude Code's statement to its maker as content.
-    ``tool_profiles`` says for tools, by name or pattern, how far their output may be rewritten.
+    ``tool_profiles`` says for tools, by name or pattern, how far their output may be rewritten. ``all_new``: no
+    provider has seen any of it in this form before, so every block is decided as if it had just come.
     """
 
     provider: str
@@ -66,6 +67,7 @@ class RawRequest:
     counts: bool = False
     drop_billing_line: bool = False
     tool_profiles: Mapping[str, str] = field(default_factory=dict)
+    all_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class Terms:
     session: str
     keeps: bool
     until: float
+    all_new: bool = False
 
 
 class Abandoned(Exception):
@@ -318,7 +321,7 @@ class Engine:
         if self.originals is not None and self.ccr.level != "safe":
             way = way_back(self._tools.offered(layout), False, self.ccr.retrieval)
         keeps = self.originals is not None and mode == "optimize"
-        return Terms(request.tool_profiles, way, self.ccr.level, session, keeps, until)
+        return Terms(request.tool_profiles, way, self.ccr.level, session, keeps, until, request.all_new)
 
     def _advance(self, conversation: Conversation, layout: Layout, terms: Terms, memory: Memory) -> list[Decision]:
         """Take in the blocks that the conversation does not have yet; what was newly decided about them."""
@@ -327,7 +330,7 @@ class Engine:
         known = memory.find(
             key for block, key in zip(layout.blocks[start:], keys, strict=True) if block.kind == "result"
         )
-        new_from = layout.first_new_turn
+        new_from = 0 if terms.all_new else layout.first_new_turn
         empty = LineIndex() if history_may_vanish(layout) else None
         decided: list[Decision] = []
         promised: list[Original] = []

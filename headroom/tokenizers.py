@@ -1,6 +1,7 @@
 """How many tokens a text has, by the vocabularies that ship with bpe-openai: nothing is fetched."""
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
@@ -43,6 +44,23 @@ def count(text: str, encoding: Encoding = "o200k_base") -> int:
         total += _count(counter, text[start:end])
         start = end
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """Counts as one model does: exactly with a vocabulary of its own, else ``factor`` times what that gives."""
+
+    encoding: Encoding = "o200k_base"
+    factor: float = 1.0
+
+    def count(self, text: str) -> int:
+        """Tokens of ``text``."""
+        return round(self.factor * count(text, self.encoding))
+
+
+def tokenizer_for(provider: str, model: str) -> Tokenizer:
+    """How tokens of ``model`` are counted: see ``encoding_for`` and ``estimate_factor``."""
+    return Tokenizer(encoding_for(model), estimate_factor(provider, model))
 
 
 def encoding_for(model: str) -> Encoding:

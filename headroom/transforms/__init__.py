@@ -5,16 +5,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headroom.transforms.config import CacheAlignerConfig, SmartCrusherConfig
+    from headroom.transforms.context_config import IntelligentContextConfig, RollingWindowConfig, ScoringWeights
     from headroom.transforms.smart_crusher import SmartCrusher
 
 # A new public name is a line here, in the imports above (for type checkers) and in __all__.
 _HOME = {
     "CacheAlignerConfig": "headroom.transforms.config",
+    "IntelligentContextConfig": "headroom.transforms.context_config",
+    "RollingWindowConfig": "headroom.transforms.context_config",
+    "ScoringWeights": "headroom.transforms.context_config",
     "SmartCrusher": "headroom.transforms.smart_crusher",
     "SmartCrusherConfig": "headroom.transforms.config",
 }
 
-__all__ = ["CacheAlignerConfig", "SmartCrusher", "SmartCrusherConfig"]
+__all__ = [
+    "CacheAlignerConfig",
+    "IntelligentContextConfig",
+    "RollingWindowConfig",
+    "ScoringWeights",
+    "SmartCrusher",
+    "SmartCrusherConfig",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -63,7 +63,7 @@ def profile(tool: str, overrides: Mapping[str, str]) -> Profile:
     The most exact name wins: one without ``*`` before patterns, a longer pattern before a shorter, and overrides before
     defaults. Raises ConfigurationError for a value that is no profile.
     """
-    asked = {name.lower(): _checked(name, value) for name, value in overrides.items()}
+    asked = {name.lower(): checked_profile(name, value) for name, value in overrides.items()}
     name = tool.lower()
     for table in (asked, DEFAULTS):
         if name in table:
@@ -88,9 +88,10 @@ def may_leave_out(tool: str, overrides: Mapping[str, str], level: str) -> bool:
     return found is Profile.NORMAL
 
 
-def _checked(name: str, value: str) -> Profile:
+def checked_profile(name: str, value: object) -> Profile:
+    """The profile that ``value`` names, for the tool ``name``. Raises ConfigurationError."""
     try:
-        return Profile(value.lower())
+        return Profile(str(value).lower())
     except ValueError:
         expected = ", ".join(Profile)
         raise ConfigurationError(

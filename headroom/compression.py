@@ -1,0 +1,113 @@
+"""``compress()``: a list of messages in, the same conversation in fewer tokens out.
+
+It is the proxy's own pipeline, and a pure function: the same messages give the same result on every machine and in
+every process, and of a conversation that has grown the old part is written as it was before. So a program may keep its
+originals and call it in every turn; what the provider has cached stays valid.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headroom.cache import CacheSettings
+from headroom.config import HeadroomConfig, at_least
+from headroom.engine import Engine, RawRequest, Rewrite
+from headroom.errors import ValidationError
+from headroom.messages import LIST, check, check_roles, dumps, loads, shape_of, with_texts
+from headroom.session.memory import RamMemory
+from headroom.settings import load_config
+from headroom.tokenizers import tokenizer_for
+from headroom.wire.layout import Layout
+from headroom.wire.shapes import read
+from headroom.wire.spans import ScanError, Span
+
+DEFAULT_MODEL = "claude-sonnet-4-5-20250929"
+PROVIDERS: Mapping[str, str] = {
+    "anthropic": "anthropic",
+    "openai-chat": "openai",
+    "openai-responses": "openai",
+    "gemini": "gemini",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CompressResult:
+    """What became of a list of messages.
+
+    ``messages`` are a new list; those that did not change are the caller's own objects. Tokens are those of the texts
+    in the messages, counted with the model's tokenizer (for Claude and Gemini an estimate). ``compression_ratio`` is
+    the share saved: 0.65 when 65 % are gone. ``transforms_applied`` names the strategies, the best first.
+    """
+
+    messages: list[Any]
+    tokens_before: int = 0
+    tokens_after: int = 0
+    tokens_saved: int = 0
+    compression_ratio: float = 0.0
+    transforms_applied: tuple[str, ...] = ()
+    ccr_hashes: tuple[str, ...] = ()
+    """Of what was left out, where it can be had back."""
+
+
+def compress(
+    messages: Sequence[Any],
+    model: str = DEFAULT_MODEL,
+    model_limit: int = 200_000,
+    optimize: bool = True,
+    config: HeadroomConfig | None = None,
+    **overrides: Any,
+) -> CompressResult:
+    """Write the tool results of a conversation in fewer tokens.
+
+    ``messages`` are Anthropic's, OpenAI's (Chat Completions, Responses) or Gemini's: dicts, or the objects of their
+    SDKs. They are never changed. With ``optimize=False`` they are only counted. ``overrides`` are fields of
+    HeadroomConfig and win over ``config``, which wins over the config file and the environment.
+
+    Raises ValidationError, which names the place, for what no provider would take; ConfigurationError for settings.
+    """
+    given = check(messages)
+    at_least("model_limit", model_limit, 1)
+    settings = load_config(config, **overrides)
+    if not given:
+        return CompressResult([])
+    shape = shape_of(given, model)
+    check_roles(given, shape)
+    body = dumps({"model": model, LIST[shape]: given})
+    rewrite = rewrite_alone(shape, body, model, settings, optimize)
+    return _result(given, shape, body, rewrite, model)
+
+
+def rewrite_alone(shape: str, body: bytes, model: str, config: HeadroomConfig, optimize: bool = True) -> Rewrite:
+    """What the engine makes of a body of which nobody has seen anything before, and which it will not see again."""
+    engine = Engine(RamMemory(), CacheSettings(enabled=False), conversations=1)
+    profiles = config.tool_profiles
+    request = RawRequest(PROVIDERS[shape], shape, "", {}, body, model, tool_profiles=profiles, all_new=True)
+    try:
+        return engine.rewrite(request, "optimize" if optimize else "off")
+    except ScanError as error:
+        raise ValidationError(f"the messages can't be read: {error.message}", error.details) from error
+
+
+def _result(given: list[Any], shape: str, body: bytes, rewrite: Rewrite, model: str) -> CompressResult:
+    counter, layout = tokenizer_for(PROVIDERS[shape], model), read(shape, body)
+    before = sum(map(counter.count, texts(layout)))
+    new = {Span(*report.span): report.replacement for report in rewrite.blocks if report.replacement is not None}
+    if not new:
+        return CompressResult(given, before, before)
+    written = loads(rewrite.body)[LIST[shape]]
+    turns = {report.turn for report in rewrite.blocks if report.replacement is not None}
+    messages = [with_texts(each, written[i]) if i in turns else each for i, each in enumerate(given)]
+    replaced = [block for block in layout.blocks if block.span in new]
+    saved = sum(counter.count(layout.text(block) or "") - counter.count(new[block.span]) for block in replaced)
+    names = sorted(rewrite.saved, key=lambda name: (-rewrite.saved[name], name))
+    return CompressResult(messages, before, before - saved, saved, round(saved / before, 4), tuple(names))
+
+
+def texts(layout: Layout) -> Iterator[str]:
+    """All that a request's messages say: what was said, the inputs of calls, their results."""
+    for block in layout.blocks:
+        text = layout.text(block)
+        if text is not None:
+            yield text
+        elif block.kind == "call":
+            yield layout.body[block.span.start : block.span.end].decode("utf-8", "replace")
