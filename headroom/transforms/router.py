@@ -15,6 +15,7 @@ from headroom.transforms import (
     excerpts,
     frames,
     html,
+    kompress,
     listing,
     log_templates,
     logs,
@@ -243,11 +244,20 @@ _TEXT = Kind("file", lambda _: True, (), envelope.unwrap)
 """JSON that is mostly one text: nobody knows whether an edit will quote it."""
 
 
+_PROSE = Kind("prose", lambda _: True, (kompress.compress,))
+"""Texts of no other kind, where words may be left out."""
+
+
 def kind(text: str, context: Context) -> Kind | None:
     """The kind of a text; None where nobody knows.
 
     What a client wrote around the text does not count, and no transform is put on it.
     """
+    found = _kind_of(text, context)
+    return _PROSE if found is None and not context.lossless and kompress.is_prose(text) else found
+
+
+def _kind_of(text: str, context: Context) -> Kind | None:
     if context.tool.lower() in FILE_TOOLS:
         return _kind(see(text, context))
     lines = envelope.unwrapped(text)
