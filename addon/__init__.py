@@ -2,9 +2,10 @@
 
 import logging
 
-from mitmproxy import contentviews, ctx, exceptions, http, tls
+from mitmproxy import connection, contentviews, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 
+from addon.direct import Direct
 from addon.exchange import Exchanges
 from addon.settings import OPTIONS, Settings, read_settings
 from addon.view import HeadroomContentview
@@ -20,6 +21,7 @@ class HeadroomAddon:
     def __init__(self) -> None:
         self.exchanges: Exchanges | None = None
         self.settings: Settings | None = None
+        self.direct = Direct(self._ready)
 
     def load(self, loader: Loader) -> None:
         for name, default, text in OPTIONS:
@@ -56,23 +58,36 @@ class HeadroomAddon:
         if not is_provider_host(host, self.settings.hosts):
             data.ignore_connection = True
 
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        self._ready()
+        self.direct.tunnel(flow)
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        self.direct.gone(client)
+
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         if flow.live and flow.response is None and flow.error is None:
-            self._ready().request_headers(flow)
+            exchanges = self._ready()
+            if not self.direct.request_headers(flow):
+                exchanges.request_headers(flow)
 
     async def request(self, flow: http.HTTPFlow) -> None:
-        if flow.live and flow.response is None and flow.error is None:
+        if self.direct.is_answered_here(flow):
+            await self.direct.request(flow)
+        elif flow.live and flow.response is None and flow.error is None:
             await self._ready().request(flow)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        if self.exchanges is not None:
+        if self.exchanges is not None and not self.direct.is_answered_here(flow):
             self.exchanges.response_headers(flow)
 
     async def response(self, flow: http.HTTPFlow) -> None:
+        self.direct.over(flow)
         if self.exchanges is not None:
             await self.exchanges.response(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
+        self.direct.over(flow)
         if self.exchanges is not None:
             self.exchanges.ended(flow, reason=flow.error.msg if flow.error else "")
 

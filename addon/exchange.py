@@ -21,6 +21,7 @@ from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
 from headroom.ccr.originals import open_originals
+from headroom.api.live import Live, steps_of
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
@@ -58,6 +59,7 @@ class Exchanges:
         self.engine = Engine(self.memory, settings.cache, originals=self.originals, ccr=settings.ccr)
         self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
+        self.live = Live()
         self.betas = SessionBetaTracker(settings.beta_sessions)
         self._open: dict[str, Exchange] = {}
         self._upgrades: dict[str, Socket] = {}
@@ -136,6 +138,7 @@ class Exchanges:
         if untouched:
             exchange.reason = untouched
             return
+        exchange.arrived = body
         raw = self._raw(aim, request, headers, body)
         await self._rewrite(exchange, replace(raw, tool_profiles={**raw.tool_profiles, **asked}))
         if exchange.rewrite is not None:
@@ -366,6 +369,7 @@ class Exchanges:
             row = to_row(replace(exchange, reader=None))
         log.info("%s", one_line(row))
         self.ledger.record(row)
+        self.live.add(row, steps_of(exchange.rewrite.blocks, exchange.arrived) if exchange.rewrite else ())
 
     def close(self) -> None:
         """Write down what is still open, say what this run came to, let go of the files."""

@@ -46,6 +46,8 @@ class Exchange:
     rewrite: Rewrite | None = None
     outcome: str = "passed"
     reason: str = ""
+    arrived: bytes = b""
+    """The body as the client sent it, decoded."""
     original: bytes | None = None
     headers: http.Headers | None = None
     bytes_before: int = 0

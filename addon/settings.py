@@ -1,6 +1,7 @@
 """The addon's options, and what they and the environment come to."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from headroom.wire.targets import parse_hosts
 
 MODES = ("optimize", "audit", "off")
 LIVES = ("", "auto", "5m", "1h")
+API_KEY = "HEADROOM_API_KEY"
+"""What whoever asks the proxy has to show; not an option, for those can be read in the list of processes."""
+_is_name = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::\d{1,5})?").fullmatch
 
 OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
     (
@@ -104,13 +108,20 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "For hosts given in headroom_hosts: take out the line x-anthropic-billing-header that Claude Code puts first "
         "in the system prompt, whose changes cost other providers their cache.",
     ),
+    (
+        "headroom_api_hosts",
+        "",
+        "Further names under which clients reach this proxy itself, as name,name:port. localhost and addresses are "
+        "understood anyway; any other name could be one that a web page made point here.",
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """``hosts`` maps further hosts to shapes, ``time_budget`` is in seconds, ``budget_usd`` per day or None,
-    ``beta_sessions`` how many sessions' beta headers are kept."""
+    ``beta_sessions`` how many sessions' beta headers are kept, ``api_key`` what has to be shown or "", ``api_hosts``
+    names of the proxy itself."""
 
     mode: Mode
     workspace: Path
@@ -123,6 +134,8 @@ class Settings:
     cache: CacheSettings
     tool_profiles: Mapping[str, str]
     ccr: CcrSettings
+    api_key: str
+    api_hosts: frozenset[str]
 
 
 def read_settings(options: Options) -> Settings:
@@ -155,6 +168,8 @@ def read_settings(options: Options) -> Settings:
         CacheSettings(options.headroom_cache, ttl, options.headroom_stable_prefix),
         parse_profiles("headroom_tool_profiles", options.headroom_tool_profiles),
         CcrSettings(retrieval, options.headroom_ccr_responses, options.headroom_ccr_expansion, level),
+        os.environ.get(API_KEY, "").strip(),
+        _names(options.headroom_api_hosts),
     )
 
 
@@ -179,6 +194,14 @@ def _budget(value: str) -> float | None:
     if not 0 < usd < float("inf"):
         raise _wrong("headroom_budget", value, "US dollars above 0, such as 10.00, or nothing")
     return usd
+
+
+def _names(value: str) -> frozenset[str]:
+    names = frozenset(filter(None, (part.strip().lower() for part in value.split(","))))
+    for name in names:
+        if not _is_name(name):
+            raise _wrong("headroom_api_hosts", name, "names of hosts, with a port or without, separated by commas")
+    return names
 
 
 def _wrong(setting: str, value: object, allowed: str) -> ConfigurationError:

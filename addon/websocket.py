@@ -69,6 +69,7 @@ class Sockets:
         exchange.reader = UsageReader(socket.target.shape)
         exchange.status, socket.answered, socket.refusal = 101, False, ""
         exchange.bytes_before = exchange.bytes_after = len(body)
+        exchange.arrived = body
         await self._rewrite(exchange, self._raw(socket.target, flow.request, socket.headers, body))
         rewrite = exchange.rewrite
         if rewrite is not None and rewrite.body != body:

@@ -25,7 +25,7 @@ WAITING = 10_000
 BATCH = 500
 """Rows in one transaction: others wait for it."""
 RETRY_SECONDS = 5.0
-GROUPS = ("session", "project", "model", "client")
+GROUPS = ("session", "project", "model", "client", "provider")
 """What sums may be taken by."""
 SAVINGS_SECONDS = 1.0
 """The savings file is written at most so often, and when the ledger is closed."""
@@ -135,7 +135,7 @@ class Ledger:
         return [SessionTotals(*row) for row in found]
 
     def by(self, column: str, since: float = 0.0) -> list[tuple[str, Totals]]:
-        """The sums from ``since`` (unix seconds) on by session, project, model or client, the dearest first.
+        """The sums from ``since`` (unix seconds) on by one of GROUPS, the dearest first.
 
         Rows that still wait are not in them. Raises ValidationError for another column.
         """
@@ -143,6 +143,15 @@ class Ledger:
             raise ValidationError(f"column is {column!r}; allowed: {' | '.join(GROUPS)}", {"field": "column"})
         with self._lock:
             return self._read(lambda database: tables.grouped(database, column, since)) or []
+
+    def hours(self, limit: int = 24 * 31) -> list[tuple[str, Totals]]:
+        """The newest hours with exchanges (``2026-01-02T03:00:00Z``) and their sums, newest first.
+
+        Rows that still wait are not in them; nor are strategies.
+        """
+        with self._lock:
+            found = self._read(lambda database: tables.running_totals(database, "hour", "name", limit)) or []
+        return [(name, sums) for name, _, _, sums in found]
 
     def reasons(self, since: float = 0.0) -> list[tuple[str, int]]:
         """Why requests that were to be rewritten were not, with how often, the most frequent first."""

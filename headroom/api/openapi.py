@@ -1,0 +1,205 @@
+"""The OpenAPI document of what the proxy answers itself; a test holds it against the routes and the answers."""
+
+from typing import Any
+
+type Json = dict[str, Any]
+
+_ERROR: Json = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        }
+    },
+}
+_OBJECT: Json = {"type": "object"}
+_KEYS: list[Json] = [{}, {"bearer": []}, {"header": []}, {"cookie": []}]
+
+
+def document(version: str) -> Json:
+    """OpenAPI 3.1."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "headroom",
+            "version": version,
+            "description": "The local HTTP API of `headroom proxy`. Model calls (/v1/messages, /v1/chat/completions, "
+            "/v1/responses and Gemini's paths) are sent on to their provider and described by it.",
+        },
+        "paths": _paths(),
+        "components": {
+            "schemas": {"Error": _ERROR},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "HEADROOM_API_KEY, where one is set"},
+                "header": {"type": "apiKey", "in": "header", "name": "x-headroom-api-key"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "headroom_session"},
+            },
+        },
+        "security": _KEYS,
+    }
+
+
+def _paths() -> Json:
+    limit = _query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50})
+    return {
+        "/health": {"get": _get("Whether the proxy works, its version and how it is set.", _HEALTH, errors=())},
+        "/livez": {"get": _get("Whether the process lives.", _status("alive"), errors=())},
+        "/readyz": {"get": _get("Whether requests are taken and written down.", _status("ready"), errors=(503,))},
+        "/stats": {"get": _get("Sums of all time and today, and the newest 100 requests.", _STATS)},
+        "/stats/summary": {
+            "get": _get(
+                "Sums by project, model, client and strategy.",
+                _object("since", "totals", "by"),
+                [_query("since", {"type": "string", "enum": ["today", "week", "all"], "default": "all"})],
+                errors=(400, 401),
+            )
+        },
+        "/stats-history": {
+            "get": _get(
+                "Sums over time, oldest first.",
+                _object("series"),
+                [
+                    _query(
+                        "series",
+                        {"type": "string", "enum": ["history", "hourly", "daily", "weekly", "monthly"]},
+                    ),
+                    _query("format", {"type": "string", "enum": ["json", "csv"]}),
+                ],
+                errors=(400, 401),
+                others={"text/csv": {"schema": {"type": "string"}}},
+            )
+        },
+        "/metrics": {"get": _text("The same for Prometheus.", "text/plain")},
+        "/cache/clear": {"post": _get("Forget what the semantic cache holds.", _object("status", "entries"))},
+        "/sessions": {"get": _get("The newest sessions.", _object("sessions"), [limit], errors=(400, 401))},
+        "/sessions/{session}": {
+            "get": _get(
+                "A session, exchange by exchange and block by block. Texts only for whoever shows the key.",
+                _object("session", "totals", "texts", "exchanges"),
+                [{"name": "session", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+                errors=(401, 404),
+            )
+        },
+        "/troubles": {
+            "get": _get("The newest requests that failed or were left alone.", _object("requests"), [limit], (400, 401))
+        },
+        "/events": {
+            "get": _text(
+                "Server-sent events: each exchange as it ends.",
+                "text/event-stream",
+                [
+                    _query("after", {"type": "integer", "minimum": 0, "maximum": 2**53}),
+                    {"name": "last-event-id", "in": "header", "schema": {"type": "integer", "minimum": 0}},
+                ],
+                errors=(400, 401),
+            )
+        },
+        "/openapi.json": {"get": _get("This document.", _object("openapi", "info", "paths"))},
+        "/dashboard/login": {
+            "post": {
+                **_get("Show the key, get a cookie.", _object("status"), errors=(400, 401)),
+                "requestBody": _body({"key": {"type": "string"}}, ["key"]),
+            }
+        },
+        "/dashboard": {"get": _text("The dashboard.", "text/html", errors=())},
+        "/dashboard/static/{name}": {
+            "get": {
+                "summary": "Its parts.",
+                "parameters": [
+                    {
+                        "name": "name",
+                        "in": "path",
+                        "required": True,
+                        "schema": {"type": "string", "enum": ["app.js", "style.css", "icon.svg"]},
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "The file.",
+                        "content": {
+                            kind: {"schema": {"type": "string"}}
+                            for kind in ("text/javascript", "text/css", "image/svg+xml")
+                        },
+                    },
+                    "404": _error(),
+                },
+            }
+        },
+        "/": {"get": _text("The dashboard.", "text/html", errors=())},
+    }
+
+
+def _object(*names: str) -> Json:
+    return {"type": "object", "required": list(names)}
+
+
+def _status(value: str) -> Json:
+    return {"type": "object", "required": ["status"], "properties": {"status": {"const": value}}}
+
+
+_HEALTH: Json = {
+    "type": "object",
+    "required": ["status", "version", "config"],
+    "properties": {
+        "status": {"enum": ["healthy", "degraded"]},
+        "version": {"type": "string"},
+        "uptime_seconds": {"type": "number"},
+        "config": {
+            "type": "object",
+            "required": ["optimize", "cache", "rate_limit"],
+            "properties": {name: {"type": "boolean"} for name in ("optimize", "cache", "rate_limit")},
+        },
+    },
+}
+_STATS: Json = {
+    "type": "object",
+    "required": ["requests", "tokens", "latency", "overhead", "compression", "cost", "recent_requests"],
+    "properties": {
+        "requests": {"type": "object", "properties": {"total": {"type": "integer"}, "failed": {"type": "integer"}}},
+        "tokens": {"type": "object", "properties": {"saved": {"type": "integer"}}},
+        "recent_requests": {"type": "array", "items": _OBJECT},
+    },
+}
+
+
+def _query(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "query", "required": False, "schema": schema}
+
+
+def _body(properties: Json, required: list[str]) -> Json:
+    schema = {"type": "object", "required": required, "properties": properties}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _error() -> Json:
+    schema = {"$ref": "#/components/schemas/Error"}
+    return {"description": "Why not.", "content": {"application/json": {"schema": schema}}}
+
+
+def _get(
+    summary: str,
+    schema: Json,
+    parameters: list[Json] | None = None,
+    errors: tuple[int, ...] = (401,),
+    others: Json | None = None,
+) -> Json:
+    content = {"application/json": {"schema": schema}, **(others or {})}
+    return _operation(summary, content, parameters, errors)
+
+
+def _text(summary: str, kind: str, parameters: list[Json] | None = None, errors: tuple[int, ...] = (401,)) -> Json:
+    return _operation(summary, {kind: {"schema": {"type": "string"}}}, parameters, errors)
+
+
+def _operation(summary: str, content: Json, parameters: list[Json] | None, errors: tuple[int, ...]) -> Json:
+    return {
+        "summary": summary,
+        "parameters": parameters or [],
+        "responses": {
+            "200": {"description": "The answer.", "content": content},
+            **{str(status): _error() for status in (*errors, 403, 421, 429)},
+        },
+    }

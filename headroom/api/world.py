@@ -1,0 +1,57 @@
+"""What the API is given to answer from."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from headroom.api.live import Live
+from headroom.ledger import Ledger
+from headroom.paths import private_dir
+
+TOKEN_FILE = "dashboard-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How the proxy is set: ``mode``, whether it sets cache breakpoints, USD a day or None, the workspace, and what
+    else is told of it in /health. ``key`` is what everybody has to show, or ""."""
+
+    mode: str
+    cache: bool
+    budget_usd: float | None
+    workspace: Path
+    key: str = ""
+    more: Mapping[str, object] = field(default_factory=dict)
+
+
+class World(Protocol):
+    """The proxy behind the API. Each property is read anew: settings and workspace may change while it runs."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def live(self) -> Live: ...
+    @property
+    def running(self) -> Running: ...
+    @property
+    def started(self) -> float:
+        """Unix seconds."""
+        ...
+
+
+def content_token(workspace: Path) -> str:
+    """What somebody has to show to see the texts of requests: made once, in a file that only its owner reads.
+
+    Others on this machine can reach the port, too. Raises StorageError or OSError.
+    """
+    path = private_dir(workspace) / TOKEN_FILE
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        token = secrets.token_urlsafe(24)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(token)
+        return token
