@@ -20,8 +20,8 @@ from addon.rows import REFUSED, Exchange, describe, error_body, one_line, summar
 from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
-from headroom.ccr.originals import open_originals
 from headroom.api.live import Live, steps_of
+from headroom.ccr.originals import open_originals
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
