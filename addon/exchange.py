@@ -16,11 +16,12 @@ from typing import cast
 from mitmproxy import ctx, http
 from mitmproxy.addons.clientplayback import ReplayHandler
 
-from addon.rows import REFUSED, Exchange, describe, error_body, one_line, summary, take_back, to_row
+from addon.rows import REFUSED, Exchange, describe, error_body, one_line, summary, take_back
 from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
 from headroom.api.live import Live, steps_of
+from headroom.bookkeeping import to_row
 from headroom.ccr.originals import open_originals
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message

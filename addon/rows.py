@@ -7,18 +7,11 @@ from typing import Any
 
 from mitmproxy import http
 
-from headroom.accounting import saved_tokens, written_again
-from headroom.cache import accounting
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
 from headroom.ledger import Totals
-from headroom.ledger.cost import bill, input_bill, unread, without
-from headroom.models import price_for
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
-
-_MAKERS = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "openai", "gemini": "gemini"}
-"""Whose models speak a shape: Claude on Vertex AI costs what Claude costs."""
 
 _KINDS = {
     "time": "a time", "date": "a date", "id": "an id", "tool order": "tools in another order",
@@ -64,59 +57,6 @@ def take_back(exchange: Exchange, reason: str) -> None:
     exchange.outcome, exchange.reason, exchange.bytes_after = "resent", reason, exchange.bytes_before
     if exchange.rewrite is not None:
         exchange.rewrite = exchange.rewrite.taken_back(reason)
-
-
-def to_row(exchange: Exchange) -> Row:
-    """The ledger's row; costs only where the provider said what it billed."""
-    rewrite, reader = exchange.rewrite, exchange.reader
-    usage = reader.usage if reader else None
-    model = (rewrite.model if rewrite else "") or (reader.model if reader else None) or ""
-    broken = rewrite.plan.broken if rewrite else None
-    cost = input_cost = cost_without = None
-    optimizer = again_usd = 0.0
-    again = 0
-    if usage is not None:
-        price = price_for(_MAKERS[exchange.target.shape], model)
-        cost = cost_without = bill(usage, price)
-        input_cost = input_bill(usage, price)
-        if rewrite is not None and exchange.outcome == "rewritten":
-            unmarked = accounting.without(rewrite.plan, usage)
-            cost_without = without(unmarked, price, *saved_tokens(rewrite, unmarked))
-            optimizer = bill(unmarked, price) - cost
-        if rewrite is not None and broken is not None:
-            again = written_again(rewrite, usage)
-            again_usd = unread(usage, price, again)
-    return Row(
-        id=exchange.id,
-        time=exchange.started,
-        session=rewrite.identity.session if rewrite else "",
-        project=exchange.project or (rewrite.identity.project if rewrite else None) or "",
-        client=rewrite.identity.client if rewrite else "",
-        provider=exchange.target.provider,
-        model=model,
-        kind=exchange.target.kind,
-        mode=exchange.mode,
-        status=exchange.status,
-        outcome=exchange.outcome,
-        reason="; ".join(filter(None, (exchange.reason, reader.error_type if reader else None))),
-        tokens_before=rewrite.tokens_before if rewrite else 0,
-        tokens_after=rewrite.tokens_after if rewrite else 0,
-        saved_by_strategy=dict(rewrite.saved) if rewrite else {},
-        usage=usage,
-        cost_usd=cost,
-        input_cost_usd=input_cost,
-        cost_without_usd=cost_without,
-        optimizer_saved_usd=optimizer,
-        rewrite_ms=1000 * exchange.seconds,
-        ttfb_ms=1000 * exchange.first_byte,
-        bytes_before=exchange.bytes_before,
-        bytes_after=exchange.bytes_after,
-        break_part=broken.part if broken else "",
-        break_kind=broken.kind if broken else "",
-        break_at=broken.at if broken else 0,
-        break_tokens=again,
-        break_usd=again_usd,
-    )
 
 
 def describe(rewrite: Rewrite) -> dict[str, Any]:

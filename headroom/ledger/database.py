@@ -58,6 +58,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE exchanges ADD COLUMN break_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE exchanges ADD COLUMN break_usd REAL NOT NULL DEFAULT 0
     """,
+    "ALTER TABLE exchanges ADD COLUMN detail TEXT NOT NULL DEFAULT ''",
 )
 """What brings the tables from one version to the next; the file's ``user_version`` says how many it has had."""
 

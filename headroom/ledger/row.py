@@ -11,6 +11,7 @@ from headroom.wire.usage import Usage
 NAME_CHARACTERS = 200
 REASON_CHARACTERS = 300
 STRATEGIES = 50
+DETAIL_CHARACTERS = 2000
 _MOST = 2**40
 _MOST_USD = 1e9
 _LATEST = 4e9
@@ -36,7 +37,8 @@ class Exchange:
     Where the client changed what it had sent before, ``break_part`` is where (tools, system, message 3, headers, ...),
     ``break_kind`` what it was (time, date, id, tool order, ...) and ``break_at`` the byte of the request; "" when
     nothing broke. ``break_tokens`` estimates what was billed once more since it was not read from the cache, and
-    ``break_usd`` what that cost.
+    ``break_usd`` what that cost. ``detail`` is JSON with numbers of what the request was made of, where the library
+    sent it.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Exchange:
     break_at: int = 0
     break_tokens: int = 0
     break_usd: float = 0.0
+    detail: str = ""
 
     @property
     def tokens_saved(self) -> int:
@@ -131,6 +134,7 @@ def storable(exchange: Exchange) -> Exchange:
         break_at=_whole(exchange.break_at),
         break_tokens=_whole(exchange.break_tokens),
         break_usd=_amount(exchange.break_usd) or 0.0,
+        detail=exchange.detail if len(exchange.detail) <= DETAIL_CHARACTERS and exchange.detail.isascii() else "",
     )
 
 
