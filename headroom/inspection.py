@@ -90,10 +90,11 @@ def inspect(layout: Layout, tokens: Callable[[str], int] = count) -> Inspection:
     )
 
 
-def as_json(found: Inspection) -> str:
-    """For the ledger: numbers and a hash, nothing of the content."""
+def as_json(found: Inspection, stream: bool = False) -> str:
+    """For the ledger: numbers and a hash, nothing of the content. ``stream``: the answer was asked for as a stream."""
     return json.dumps(
         {
+            "stream": stream,
             "blocks": dict(found.blocks),
             "waste": dict(found.waste),
             "prefix": found.stable_prefix_hash,

@@ -11,7 +11,12 @@ from headroom.wire.usage import Usage
 NAME_CHARACTERS = 200
 REASON_CHARACTERS = 300
 STRATEGIES = 50
-DETAIL_CHARACTERS = 2000
+_number = r"-?\d{1,15}(?:\.\d{1,3})?"
+_numbers = rf'\{{(?:"[a-z0-9_]{{1,30}}":{_number}(?:,(?!\}})|(?=\}})))*\}}'
+_is_detail = re.compile(
+    rf'\{{"stream":(?:true|false),"blocks":{_numbers},"waste":{_numbers},"prefix":"[0-9a-f]{{16}}","alignment":{_number}\}}'
+).fullmatch
+"""Numbers, a hash, and names of ours: nothing of a request's content."""
 _MOST = 2**40
 _MOST_USD = 1e9
 _LATEST = 4e9
@@ -134,7 +139,7 @@ def storable(exchange: Exchange) -> Exchange:
         break_at=_whole(exchange.break_at),
         break_tokens=_whole(exchange.break_tokens),
         break_usd=_amount(exchange.break_usd) or 0.0,
-        detail=exchange.detail if len(exchange.detail) <= DETAIL_CHARACTERS and exchange.detail.isascii() else "",
+        detail=exchange.detail if _is_detail(exchange.detail) else "",
     )
 
 

@@ -182,7 +182,7 @@ def test_sums_over_rows_running_sums_and_sums_of_waiting_rows_agree(rows: list[E
 def test_no_column_can_hold_content_but_a_bounded_reason(ledger: Ledger, path: Path) -> None:
     secret = "sk-ant-api03-" + "x" * 50_000 + "\nthe user's words\u2028and more"
     names = ("session", "project", "client", "provider", "model", "kind", "mode", "outcome", "break_part", "break_kind")
-    ledger.record(exchange(**dict.fromkeys((*names, "reason"), secret), saved_by_strategy={secret: 1}))
+    ledger.record(exchange(**dict.fromkeys((*names, "reason", "detail"), secret), saved_by_strategy={secret: 1}))
     connection = sqlite3.connect(path)
     texts = {}
     for table in TABLES:
@@ -191,8 +191,8 @@ def test_no_column_can_hold_content_but_a_bounded_reason(ledger: Ledger, path: P
             if kind == "TEXT":
                 texts[table, column] = [row[0] for row in connection.execute(f"SELECT {column} FROM {table}")]
     connection.close()
-    assert {column for table, column in texts if table == "exchanges"} == {"id", *names, "reason"}
-    assert set(texts) - {("exchanges", c) for c in ("id", *names, "reason")} == {
+    assert {column for table, column in texts if table == "exchanges"} == {"id", *names, "reason", "detail"}
+    assert set(texts) - {("exchanges", c) for c in ("id", *names, "reason", "detail")} == {
         ("strategies", "strategy"),
         ("totals", "scope"),
         ("totals", "name"),
