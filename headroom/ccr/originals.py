@@ -14,7 +14,7 @@ import zstandard
 from headroom import paths
 from headroom.errors import ConfigurationError
 from headroom.stores.entries import Entries, Entry, Limits, State
-from headroom.stores.sqlite_entries import SqliteEntries
+from headroom.stores.opening import open_entries
 
 log = logging.getLogger(__name__)
 TTL = "HEADROOM_CCR_TTL_SECONDS"
@@ -131,14 +131,14 @@ class StoredOriginals:
 
 
 def open_originals(url: str = "", path: Path | None = None, limits: Limits | None = None) -> Originals:
-    """The originals at ``url``; "" is the embedded store at ``path``, by default ${WORKSPACE}/originals.db.
+    """The originals at ``url``: redis://, rediss://, unix:// or postgresql://; "" is the embedded store at ``path``,
+    by default ${WORKSPACE}/originals.db.
 
-    Nothing is opened before it is used. Raises ConfigurationError when the URL or HEADROOM_CCR_TTL_SECONDS is wrong.
+    Nothing is opened before it is used. Raises ConfigurationError when the URL or HEADROOM_CCR_TTL_SECONDS is wrong, or
+    the extra that the URL needs is not installed.
     """
     limits = limits or default_limits()
-    if url:
-        raise ConfigurationError(f"there is no store of originals for {url.partition(':')[0]!r}")
-    return StoredOriginals(SqliteEntries(path or paths.originals_path(), limits, _is_sound))
+    return StoredOriginals(open_entries(url, path or paths.originals_path(), limits, _is_sound))
 
 
 def default_limits() -> Limits:
@@ -161,7 +161,13 @@ def default_limits() -> Limits:
 def _entry(original: Original) -> Entry:
     raw = original.text.encode("utf-8", "surrogatepass")
     data = zstandard.ZstdCompressor(level=LEVEL).compress(raw)
-    return Entry(original.hash, original.session, original.tool, original.subject, original.made, len(raw), data)
+    tool, subject = _storable(original.tool), _storable(original.subject)
+    return Entry(original.hash, _storable(original.session), tool, subject, original.made, len(raw), data)
+
+
+def _storable(name: str) -> str:
+    """A name that every database takes: no lone surrogate, no NUL."""
+    return name.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _is_sound(entry: Entry) -> bool:

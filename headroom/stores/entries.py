@@ -4,6 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+SWEEP_SECONDS = 60.0
+"""So often a store looks for what has expired, and more often when it is full."""
+SWEPT = 200
+"""Entries that one write looks at to clear."""
+GONE_SECONDS = 30 * 86400.0
+"""So long an expired entry is told from one that was never kept."""
+
 State = Literal["live", "expired", "unknown"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headroom.errors import StorageError
 from headroom.paths import private_dir
-from headroom.stores.entries import Entry, Limits, State
+from headroom.stores.entries import GONE_SECONDS, SWEEP_SECONDS, SWEPT, Entry, Limits, State
 from headroom.stores.files import file_lock
 from headroom.stores.sqlite import is_corrupt, is_locked, move_aside, opened
 
@@ -23,12 +23,6 @@ REPLACING_SECONDS = 1.0
 """Another process that replaces a broken file is waited for no longer."""
 RETRY_SECONDS = 5.0
 """After a failure nothing is written for so long: requests go on without us."""
-SWEEP_SECONDS = 60.0
-"""So often a store looks for what has expired, and more often when it is full."""
-SWEPT = 200
-"""Entries that one write looks at to clear."""
-GONE_SECONDS = 30 * 86400.0
-"""So long an expired entry is told from one that was never kept."""
 RESCUE_SECONDS = 2.0
 """Time that is spent on reading what is sound in a broken file."""
 RESCUED = "rescued"

@@ -10,7 +10,7 @@ import pytest
 
 from headroom.errors import StorageError
 from headroom.stores.entries import Entries, Entry, Limits
-from headroom.stores.sqlite_entries import SqliteEntries
+from headroom.stores.opening import open_entries
 
 type Opening = Callable[[Limits], Entries]
 LIMITS = Limits(ttl=100.0, session_seconds=1000.0, entries=5, bytes=10_000)
@@ -37,12 +37,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def opening(tmp_path: Path) -> Iterator[Opening]:
+def opening(tmp_path: Path, store_url: str) -> Iterator[Opening]:
     """Opens the same store again and again, as several proxies do."""
     opened: list[Entries] = []
 
     def opening(limits: Limits = LIMITS) -> Entries:
-        opened.append(SqliteEntries(tmp_path / "workspace" / "originals.db", limits))
+        opened.append(open_entries(store_url, tmp_path / "workspace" / "originals.db", limits))
         return opened[-1]
 
     yield opening

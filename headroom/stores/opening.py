@@ -1,0 +1,27 @@
+"""Which store a URL means. The drivers of others are not loaded."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from headroom.stores.entries import Entries, Entry, Limits
+from headroom.stores.remote import kind_of
+
+
+def open_entries(url: str, path: Path, limits: Limits | None = None, sound: Callable[[Entry], bool] = bool) -> Entries:
+    """The entries at ``url``, or in the file at ``path`` when it is "". ``sound`` is for a file that broke.
+
+    Nothing is opened before it is used. Raises ConfigurationError.
+    """
+    if not url:
+        from headroom.stores.sqlite_entries import SqliteEntries
+
+        return SqliteEntries(path, limits, sound)
+    if kind_of(url) == "redis":
+        from headroom.stores.redis_entries import RedisEntries
+        from headroom.stores.redis_server import RedisServer
+
+        return RedisEntries(RedisServer(url), limits)
+    from headroom.stores.postgres_entries import SCHEMA, PostgresEntries
+    from headroom.stores.postgres_server import PostgresServer
+
+    return PostgresEntries(PostgresServer(url, SCHEMA), limits)
