@@ -54,9 +54,14 @@ _SIGN = re.compile(r"(\S) stands for `([^\n]*?)`(?=, |\Z)")
 _SHARED = re.compile(r'\[the (\d+) lines below begin with "(.*?)"(?: and, after one word, go on with "(.*)")?\]')
 
 
+_IDS = "[An id that ends in … is the one above that begins so]\n"
+_CUT_ID = re.compile(r"([\w-]+)…")
+_FRAME = re.compile(r"^( *)(same file|[^\s:]+):(\d+) in (?=\S)", re.M)
+
+
 def read(result: str) -> str:
-    """A result as its own notes say to read it: signs that stand for phrases, beginnings that lines share; one
-    that is a JSON string, as its text."""
+    """A result as its own notes say to read it: signs that stand for phrases, ids that are said in full once, the
+    beginnings that lines share, frames of tracebacks; one that is a JSON string, as its text."""
     if result[:1] == result[-1:] == '"':
         with contextlib.suppress(ValueError):
             result = str(json.loads(result))
@@ -65,6 +70,9 @@ def read(result: str) -> str:
         result = result[legend.end() :]
         for sign, phrase in reversed(_SIGN.findall(legend[1])):
             result = result.replace(sign, phrase)
+    if _IDS in result:
+        head, result = result.split(_IDS, 1)
+        result = head + _CUT_ID.sub(lambda cut: _whole_id(cut[1], result[: cut.start()]), result)
     lines: list[str] = []
     left, before, after = 0, "", ""
     for line in result.split("\n"):
@@ -75,7 +83,20 @@ def read(result: str) -> str:
             lines.append(before + (line.replace(" ", after, 1) if after else line))
         else:
             lines.append(line)
-    return "\n".join(lines)
+    text, path = "\n".join(lines), ""
+
+    def frame(found: re.Match[str]) -> str:
+        nonlocal path
+        path = path if found[2] == "same file" else found[2]
+        return f'{found[1]}File "{path}", line {found[3]}, in '
+
+    return _FRAME.sub(frame, text) if "Traceback (most recent call last):" in text else text
+
+
+def _whole_id(begin: str, above: str) -> str:
+    """The first id above that begins so."""
+    found = re.search(rf"(?<![\w./-]){re.escape(begin)}[\w-]+", above)
+    return found[0] if found else f"{begin}…"
 
 
 def missing(facts: Iterable[Fact], result: str) -> list[Fact]:

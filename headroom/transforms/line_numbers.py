@@ -1,12 +1,34 @@
 """Numbers before the lines of a file: kept where a reader starts, and on every tenth line.
 
 For file reads of clients whose edits address text and not numbers (Claude Code's Read). The text of each line
-stays verbatim; the numbers between can be counted.
+stays verbatim; the numbers between can be counted. For ``nl`` and ``cat -n`` all numbers stay, and the blanks that
+align them go.
 """
 
+import re
+
+from headroom.transforms.base import Compressed, Context
 from headroom.transforms.lines import Line, looks_numbered
 
 STEP = 10
+LEAST_LINES = 4
+"""Aligned numbers below which the blanks stay."""
+_ALIGNED = re.compile(r"^(?=[ 0-9]{6}[\t→]) +([0-9]+)(?=[\t→])", re.M)
+_NOT_ALIGNED = re.compile(r"^[0-9]{1,5}[\t→]", re.M)
+
+
+def unalign(text: str, context: Context) -> Compressed | None:
+    """Numbers that ``nl`` and ``cat -n`` write into six columns, without the blanks before them.
+
+    None where they are not in order (then they are no line numbers), or where some lines begin without blanks.
+    """
+    numbers = list(map(int, _ALIGNED.findall(text)))
+    if len(numbers) < LEAST_LINES or _NOT_ALIGNED.search(text):
+        return None
+    steps = list(map(int.__sub__, numbers[1:], numbers))
+    if 10 * steps.count(1) < 8 * len(steps):
+        return None
+    return Compressed(_ALIGNED.sub(r"\1", text), "line_numbers")
 
 
 def countable(lines: list[Line]) -> bool:

@@ -20,9 +20,9 @@ LEAST_GAIN = 30
 """Tokens that a phrase must save."""
 LEAST_TEXT, MOST_TEXT = 1_000, 100_000
 """Characters of the texts that are looked at."""
-LEAST_SHARE = 0.15
+LEAST_SHARE = 0.1
 """The part of a text's tokens that must be saved, for it is harder to read then."""
-REPETITIVE = 0.4
+REPETITIVE = 0.5
 """Texts that zlib does not bring below this part of their length don't repeat themselves enough."""
 GRAM = 4
 """Words and marks in a row by which repetitions are found."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from headroom.transforms import phrases, repeats
+from headroom.transforms import ids, phrases, repeats
 from headroom.transforms.base import Context
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.router import Kind, kind
@@ -56,7 +56,7 @@ def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Con
 
 def _form(whole: Shortened, found: Kind, context: Context, quoted: bool) -> Shortened:
     """The text as its kind is best written."""
-    more = () if quoted else (phrases.compress,)
+    more = () if quoted else (ids.compress, phrases.compress)
     opened = found.opens(whole.text, context) if found.opens else None
     if opened is not None:
         tokens = min(whole.tokens, context.count(opened.text))  # more is made up for by what follows, or all is dropped

@@ -16,6 +16,7 @@ from headroom.transforms import (
     frames,
     html,
     kompress,
+    line_numbers,
     listing,
     log_templates,
     logs,
@@ -23,6 +24,7 @@ from headroom.transforms import (
     search,
     table_values,
     terminal,
+    tracebacks,
 )
 from headroom.transforms.base import Context, Transform
 from headroom.transforms.commands import ECHO, command_of, kinds
@@ -150,10 +152,19 @@ _structured = SmartCrusher().compress
 _OUTPUT: tuple[Transform, ...] = (
     terminal.compress,
     excerpts.compress,
+    tracebacks.compress,
     routine.compress,
     logs.compress,
     frames.compress,
 )
+_LOG: tuple[Transform, ...] = (
+    terminal.compress,
+    tracebacks.compress,
+    log_templates.compress,
+    logs.compress,
+    frames.compress,
+)
+_FILE: tuple[Transform, ...] = (line_numbers.unalign, frames.compress)
 _DATA: tuple[Transform, ...] = (_structured, logs.compress, frames.compress)
 """Rows of data begin alike as lines of a log do: with a date, most of all."""
 
@@ -176,7 +187,7 @@ def _printing(*names: str) -> Callable[[Seen], bool]:
 
 KINDS: tuple[Kind, ...] = (
     # What the call says.
-    Kind("file", lambda seen: seen.tool in FILE_TOOLS or "file" in seen.printed, (frames.compress,)),
+    Kind("file", lambda seen: seen.tool in FILE_TOOLS or "file" in seen.printed, _FILE),
     Kind("names", lambda seen: seen.prints("names") and ECHO not in seen.printed, (listing.names, frames.compress)),
     Kind("rows", _printing("rows", "names"), (listing.rows, frames.compress)),
     Kind("tree", _printing("tree"), (listing.drawing, frames.compress)),
@@ -193,7 +204,7 @@ KINDS: tuple[Kind, ...] = (
         (terminal.compress, excerpts.compress, search.compress, logs.compress, frames.compress),
     ),
     Kind("json", lambda seen: seen.prints("log") and _JSON.match(seen.start) is not None, _DATA),
-    Kind("log", _printing("log"), (terminal.compress, log_templates.compress, logs.compress, frames.compress)),
+    Kind("log", _printing("log"), _LOG),
     Kind("test", _printing("test"), _OUTPUT),
     Kind("build", _printing("build", "install"), _OUTPUT),
     # What the text says, where the call does not.
@@ -208,12 +219,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "log",
         lambda seen: seen.is_open and seen.share(log_templates.TIME) > 0.5,
-        (terminal.compress, log_templates.compress, logs.compress, frames.compress),
+        _LOG,
     ),
     Kind("rows", lambda seen: seen.is_open and seen.share(listing.ROW) > 0.6, (listing.rows, frames.compress)),
     Kind("tree", lambda seen: seen.is_open and seen.share(_TREE) > 0.6, (listing.drawing, frames.compress)),
     Kind("test", lambda seen: seen.is_open and _is_test(seen), _OUTPUT),
-    Kind("file", lambda seen: seen.is_open and seen.share(_NUMBERED) > 0.9, (frames.compress,)),
+    Kind("file", lambda seen: seen.is_open and seen.share(_NUMBERED) > 0.9, _FILE),
     Kind("search", lambda seen: seen.is_open and seen.share(_HIT) > 0.6, (search.compress, frames.compress)),
     Kind(
         "paths", lambda seen: seen.is_open and len(seen.lines) > 2 and _is_paths(seen), (listing.paths, frames.compress)
@@ -224,14 +235,14 @@ KINDS: tuple[Kind, ...] = (
         lambda seen: seen.is_open and _YAML_START.match(seen.start) is not None and seen.share(_YAML) > 0.8,
         _DATA,
     ),
-    Kind("file", lambda seen: seen.is_open and seen.share(_CODE) > 0.5, (frames.compress,)),
+    Kind("file", lambda seen: seen.is_open and seen.share(_CODE) > 0.5, _FILE),
     # Output of commands that nobody knows, or of several.
     Kind(
         "mixed",
         lambda seen: bool({"diff", "search"}.intersection(seen.printed)),
         (listing.rows, diff.compress, search.compress, frames.compress),
     ),
-    Kind("output", lambda seen: seen.tool in SHELL_TOOLS, (listing.rows, *_OUTPUT)),
+    Kind("output", lambda seen: seen.tool in SHELL_TOOLS, (line_numbers.unalign, listing.rows, *_OUTPUT)),
 )
 """In the order in which they are tried."""
 

@@ -124,15 +124,18 @@ def test_an_output_is_treated_as_what_the_command_prints_in_every_frame(
 def test_the_lines_of_a_file_stay_in_json_too() -> None:
     text = compact({"exit_code": 0, "output": "def a():\n    return 1\n" * 20})
     found = kind(text, Context("exec", {"input": "text(await tools.exec_command({cmd: 'cat a.py'}))"}))
-    assert found is not None and (found.name, found.transforms, found.opens) == ("file", (), unwrap)
+    assert found is not None and (found.name, found.opens) == ("file", unwrap)
+    opened = short(unwrap, text, CONTEXT).text
+    assert all(transform(opened, CONTEXT) is None for transform in found.transforms)
 
 
-def test_numbers_that_a_command_printed_stay() -> None:
+def test_numbers_that_a_command_printed_stay_without_the_blanks_before_them() -> None:
     numbered = "\n".join(f"{number:6}\tline {number} of the file" for number in range(1, 60))
     for frame in ("{}", CODEX, GEMINI):
         found = kind(frame.format(numbered), Context("exec_command", {"cmd": "cat -n a.txt"}))
         assert found is not None and found.name == "file"
-        assert all(transform(frame.format(numbered), CONTEXT) is None for transform in found.transforms)
+        forms = [form.text for transform in found.transforms if (form := transform(frame.format(numbered), CONTEXT))]
+        assert forms == [frame.format("\n".join(f"{number}\tline {number} of the file" for number in range(1, 60)))]
 
 
 def test_a_form_that_would_end_its_string_is_not_taken() -> None:

@@ -4,7 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from headroom.transforms import diff, frames, html, listing, log_templates, logs, phrases, routine, search, terminal
+from headroom.transforms import (
+    diff,
+    frames,
+    html,
+    ids,
+    line_numbers,
+    listing,
+    log_templates,
+    logs,
+    phrases,
+    routine,
+    search,
+    terminal,
+    tracebacks,
+)
 from headroom.transforms.base import Context, Transform
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -13,6 +27,8 @@ FORMS: dict[str, tuple[Transform, Context]] = {
     "diff": (diff.compress, LOSSLESS),
     "frames": (frames.compress, LOSSLESS),
     "html": (html.compress, NORMAL),
+    "ids": (ids.compress, LOSSLESS),
+    "line-numbers": (line_numbers.unalign, LOSSLESS),
     "listing-names": (listing.names, LOSSLESS),
     "listing-paths": (listing.paths, NORMAL),
     "listing-rows": (listing.rows, LOSSLESS),
@@ -23,6 +39,7 @@ FORMS: dict[str, tuple[Transform, Context]] = {
     "routine": (routine.compress, NORMAL),
     "search": (search.compress, LOSSLESS),
     "terminal": (terminal.compress, LOSSLESS),
+    "tracebacks": (tracebacks.compress, LOSSLESS),
 }
 CASES = [(form, path) for form in FORMS for path in sorted((GOLDEN / form).glob("*.in"))]
 
