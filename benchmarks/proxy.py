@@ -31,6 +31,7 @@ HERE = Path(__file__).parent / "support"
 PLAIN = (HERE / "probe.py", HERE / "plain.py")
 OURS = (HERE / "probe.py", ADDON)
 BASELINE = "empty script"
+PARTS = ("sessions", "large", "huge", "at-once", "memory")
 PAUSE = 0.02
 """Seconds between two requests of a session: a model and its tools take far longer."""
 
@@ -92,6 +93,7 @@ class Pair:
             return Figure(what, b, a, b - a, limit=limit)
 
         return [
+            Figure("event loop, longest step", ours["step longest"], plain["step longest"], limit=10),
             figure("event loop blocked, longest", "blocked longest", limit),
             figure("event loop blocked, p99.9", "blocked often"),
             figure("event loop late, longest", "late longest"),
@@ -283,6 +285,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks proxy", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything: under 40 s")
     parser.add_argument("--sessions", type=Path, help="recorded sessions (JSON lines) in place of made-up ones")
+    parser.add_argument("--only", choices=PARTS, action="append", help="just this part; may be given several times")
     options = parser.parse_args(arguments)
     size = QUICK if options.quick else FULL
     console, missed = wide(), list[str]()
@@ -295,8 +298,9 @@ def main(arguments: Sequence[str]) -> int:
         (f"{size.at_once} sessions at once", lambda pair: measure_at_once(pair, size.at_once, size.rounds)),
         ("Memory", lambda pair: measure_memory(pair, size.long_turns, size.many)),
     ]
+    wanted = [measure for part, measure in zip(PARTS, measures, strict=True) if part in (options.only or PARTS)]
     with tempfile.TemporaryDirectory() as folder, Provider(Path(folder)) as provider:
-        for number, (title, measure) in enumerate(measures):
+        for number, (title, measure) in enumerate(wanted):
             with Pair(Path(folder) / str(number), provider) as pair:
                 pair.send(made_up(999, 10))  # what is loaded on first use is loaded now
                 pair.loops(1)

@@ -3,26 +3,37 @@
 GET http://probe.test/ answers with what was measured since the last time: for each sleep of a millisecond how many
 seconds too late it ended (``late``), and how much of that this process was computing (``blocked``): a loop that waits
 because other processes keep the cores busy was not blocked by this one. ``longest`` is the most, ``often``
-what one in a thousand exceeds. ``computed`` is what the process computed in all.
+what one in a thousand exceeds. ``step longest`` is what the loop's thread computed at most in one step, that is in one
+callback: many short ones may be due at once, when many clients are. ``computed`` is what the process computed in all.
 """
 
 import asyncio
 import json
 import time
+from asyncio import events
+from typing import Any
 
 from mitmproxy import http
 
 PAUSE = 0.001
+_run: Any = events.Handle._run
 
 
 class Probe:
     def __init__(self) -> None:
         self.late: list[float] = []
         self.blocked: list[float] = []
+        self.step = 0.0
         self.computed = time.process_time()
         self.task: asyncio.Task[None] | None = None
 
     def running(self) -> None:
+        def timed(handle: events.Handle) -> None:
+            began = time.thread_time()
+            _run(handle)
+            self.step = max(self.step, time.thread_time() - began)
+
+        events.Handle._run = timed  # type: ignore[method-assign, assignment]
         self.task = asyncio.get_running_loop().create_task(self.measure())
 
     async def measure(self) -> None:
@@ -38,11 +49,13 @@ class Probe:
             found = {
                 **_figures("late", self.late),
                 **_figures("blocked", self.blocked),
+                "step longest": self.step,
                 "computed": time.process_time() - self.computed,
             }
             flow.response = http.Response.make(200, json.dumps(found))
             self.late.clear()
             self.blocked.clear()
+            self.step = 0.0
             self.computed = time.process_time()
 
     def done(self) -> None:
