@@ -1,14 +1,20 @@
-"""Codex's WebSocket: each ``response.create`` that the client sends is a request, the events after it its answer."""
+"""Codex's WebSocket: each ``response.create`` that the client sends is a request, the events after it its answer.
 
+What is new in a request is rewritten in the light of what was said on the connection before (``headroom.wire.chain``),
+as it would be in a request that says everything.
+"""
+
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mitmproxy import ctx, http, websocket
 
 from addon.rows import REFUSED, Exchange, take_back
 from headroom.engine import RawRequest
-from headroom.wire.spans import Span, read_value
+from headroom.wire.chain import Chain
+from headroom.wire.spans import Span, read_value, splice
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
 
@@ -29,6 +35,7 @@ class Socket:
     project: str | None
     exchange: Exchange | None = None
     answered: bool = False
+    chain: Chain = field(default_factory=Chain)
     refusal: str = ""
     """With what the provider refused a changed request, until it has answered the original."""
 
@@ -69,13 +76,18 @@ class Sockets:
         exchange.reader = UsageReader(socket.target.shape)
         exchange.status, socket.answered, socket.refusal = 101, False, ""
         exchange.bytes_before = exchange.bytes_after = len(body)
-        exchange.arrived = body
-        await self._rewrite(exchange, self._raw(socket.target, flow.request, socket.headers, body))
+        whole = await asyncio.to_thread(socket.chain.ask, body)
+        raw = self._raw(socket.target, flow.request, socket.headers, whole.body if whole else body)
+        exchange.arrived = raw.body
+        await self._rewrite(exchange, raw)
         rewrite = exchange.rewrite
-        if rewrite is not None and rewrite.body != body:
-            exchange.original, exchange.outcome = body, "rewritten"
-            exchange.bytes_after = len(rewrite.body)
-            message.content = rewrite.body
+        if rewrite is None or rewrite.body == raw.body:
+            return
+        exchange.outcome = "rewritten"  # be it what the provider has of the requests before
+        sent = splice(body, whole.own(rewrite.patches)) if whole else rewrite.body
+        if sent != body:
+            exchange.original, exchange.bytes_after = body, len(sent)
+            message.content = sent
 
     def _event(self, flow: http.HTTPFlow, socket: Socket, message: websocket.WebSocketMessage) -> None:
         exchange = socket.exchange
@@ -84,6 +96,7 @@ class Sockets:
         if not exchange.first_byte:
             exchange.first_byte = time.time() - exchange.started
         exchange.reader.feed_event(message.content)
+        socket.chain.hear(message.content)
         head = message.content[:_HEAD]
         failed = _ERROR in head and exchange.reader.error_type is not None
         if failed and not socket.answered and exchange.original is not None and _is_refusal(message.content):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, settle
 from headroom.cache.anthropic import CACHES_ITSELF
-from headroom.cache.stable import TAIL, as_it_stood, stabilize, tail_start
+from headroom.cache.stable import TAIL, stabilize, tail_start
 from headroom.ccr.lossy import leave_out
 from headroom.ccr.markers import Way
 from headroom.ccr.originals import Original, Originals, original_of
@@ -34,7 +34,7 @@ from headroom.wire.anthropic import billing_line
 from headroom.wire.facts import first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout
 from headroom.wire.shapes import read
-from headroom.wire.spans import Patch, quote, read_value, splice
+from headroom.wire.spans import Patch, as_it_stood, quote, read_value, splice
 from headroom.wire.usage import Usage
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,8 @@ class Rewrite:
     reason: str = ""
     plan: Plan = field(default_factory=Plan)
     """What was inserted so that the provider caches the request's beginning."""
+    patches: tuple[Patch, ...] = ()
+    """What makes ``body`` of the request's."""
     history: PrefixHistory | None = None
     sent: Sent | None = None
     """What the history notes of this request."""
@@ -103,6 +105,7 @@ class Rewrite:
         original = replace(
             self,
             body=b"",
+            patches=(),
             blocks=(),
             saved={},
             tokens_after=self.tokens_before,
@@ -250,14 +253,17 @@ class Engine:
         patches += rewrite.plan.patches
         if request.drop_billing_line:
             patches += billing_line(layout)
+        body = splice(layout.body, patches) if mode == "optimize" else request.body
         if moved:
             reports = [
                 report._replace(span=(as_it_stood(report.span[0], moved), as_it_stood(report.span[1], moved)))
                 for report in reports
             ]
+            patches = [Patch(as_it_stood(at, moved), as_it_stood(end, moved), by) for at, end, by in patches] + moved
         rewrite = replace(
             rewrite,
-            body=splice(layout.body, patches) if mode == "optimize" else request.body,
+            body=body,
+            patches=tuple(patches) if mode == "optimize" else (),
             blocks=tuple(reports),
             tokens_before=after + sum(saved.values()),
             tokens_after=after,
@@ -447,12 +453,14 @@ _HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "se
 
 
 def history_may_vanish(layout: Layout) -> bool:
-    """Whether the provider may take away what a reference points at: it was asked to clear tool results or to
-    compact, or it holds the history itself."""
+    """Whether the provider may take away what a reference points at: it was asked to clear tool results, to compact or
+    to drop what does not fit, or it holds the history itself."""
     for name in ("previous_response_id", "conversation"):
         span = layout.fields.get(name)
         if span is not None and layout.body[span.start : span.end] != b"null":
             return True
+    if layout.string("truncation") == "auto":
+        return True
     span = layout.fields.get("context_management")
     value = read_value(layout.body, span) if span is not None else None
     edits = value.get("edits") if isinstance(value, dict) else value

@@ -66,17 +66,6 @@ def tail_start(layout: Layout) -> int:
     return blocks[-1].block.start if alone and said.strip() else 0
 
 
-def as_it_stood(at: int, patches: list[Patch]) -> int:
-    """Where byte ``at`` of a body was before these patches were applied, or the place of the patch that made it."""
-    for start, end, replacement in sorted(patches):
-        if at < start:
-            break
-        if at < start + len(replacement):
-            return start
-        at += end - start - len(replacement)
-    return at
-
-
 def _system(shape: str, body: bytes, text: str, fields: dict[str, Span]) -> Iterator[_Text]:
     """The texts of the system prompt in order."""
     if shape == "anthropic":

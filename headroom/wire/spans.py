@@ -222,6 +222,17 @@ def splice(body: bytes, patches: Iterable[Patch]) -> bytes:
     return b"".join(parts)
 
 
+def as_it_stood(at: int, patches: Iterable[Patch]) -> int:
+    """Where byte ``at`` of a body was before these patches were applied, or the place of the patch that made it."""
+    for start, end, replacement in sorted(patches):
+        if at < start:
+            break
+        if at < start + len(replacement):
+            return start
+        at += end - start - len(replacement)
+    return at
+
+
 def common_prefix(a: bytes, a_start: int, b: bytes, b_start: int) -> int:
     """How many bytes ``a`` from ``a_start`` on and ``b`` from ``b_start`` on have in common."""
     low, high, step = 0, min(len(a) - a_start, len(b) - b_start), 65536

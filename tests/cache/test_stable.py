@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.cache import CacheSettings
-from headroom.cache.stable import TAIL, as_it_stood, stabilize, tail_start
+from headroom.cache.stable import TAIL, stabilize, tail_start
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.session.memory import RamMemory
 from headroom.wire.shapes import read
-from headroom.wire.spans import splice
+from headroom.wire.spans import as_it_stood, splice
 from headroom.wire.usage import Usage
 from tests.cache.programs import MARK, SYSTEM, TOOLS, Json, agent, chat, dumps, marks, text
 from tests.support.billing import PrefixCache

@@ -7,6 +7,7 @@ the handshake's and the id is the handshake answer's with the number of the mess
 import base64
 import json
 import os
+import time
 from pathlib import Path
 
 from mitmproxy import http
@@ -17,7 +18,6 @@ class Record:
         self.folder = Path(os.environ["RECORD_DIR"])
         self.waiting: dict[str, tuple[list[tuple[str, str]], bytes]] = {}
         self.messages: dict[str, int] = {}
-        self.count = 0
 
     def request(self, flow: http.HTTPFlow) -> None:
         self.waiting[flow.id] = (headers(flow), flow.request.content or b"")
@@ -35,14 +35,14 @@ class Record:
             self.write(flow, identity, headers(flow), message.content)
 
     def write(self, flow: http.HTTPFlow, identity: str, sent: list[tuple[str, str]], body: bytes) -> None:
-        self.count += 1
         entry = {
             "id": identity,
             "url": flow.request.pretty_url,
             "headers": sent,
             "body": base64.b64encode(body).decode(),
         }
-        (self.folder / f"{self.count:04d}.json").write_text(json.dumps(entry))
+        # no file of a proxy that ran before is written over
+        (self.folder / f"{time.time_ns()}-{flow.id}.json").write_text(json.dumps(entry))
 
 
 def headers(flow: http.HTTPFlow) -> list[tuple[str, str]]:
