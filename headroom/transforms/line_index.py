@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from headroom.transforms.lines import LONG, Line, cut, split
 from headroom.transforms.references import QUOTED, Source, called, shown_in
+from headroom.transforms.values import masked
 
 PLACES = 16
 """How many places of one line are remembered: more would make common lines slow and find nothing better."""
@@ -62,6 +63,8 @@ class LineIndex:
     hundreds of thousands of them, and while it looks everything waits."""
     compared: int = 0
     """How many lines ``longest`` looked at."""
+    near: "LineIndex | None" = None
+    """The lines of texts that have times or addresses, without these."""
 
     def add(self, source: Source, text: str, replacement: str | None = None) -> None:
         """Add a text as the provider receives it: as it is, or in the form that was made of it."""
@@ -77,6 +80,11 @@ class LineIndex:
         if pieces is not lines:
             self.long[len(self.sources) - 1] = [line.text for line in lines if len(line.text) >= LONG]
         self.extend(pieces, shown)
+        alike = masked(text if replacement is None else replacement)
+        if alike is not None:
+            if self.near is None:
+                self.near = LineIndex()
+            self.near.add(source, alike)
 
     def open(self, source: Source) -> None:
         """What is appended from now on stands in ``source``."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from headroom.transforms import ids, phrases, repeats
+from headroom.transforms import ids, near, phrases, repeats
 from headroom.transforms.base import Context
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.router import Kind, kind
@@ -48,6 +48,10 @@ def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Con
     form = _form(whole, found, context, quoted) if found is not None else whole
     if form is not whole:
         candidates.append(_refer(form, index, subject, context, quoted))
+    for one in () if quoted else [whole, form][: 1 + (form is not whole)]:
+        almost = near.compress(one.text, index, subject, context.count, one.tokens)
+        if almost is not None:
+            candidates.append(_refer(_with(one, almost), index, subject, context, quoted))
     best = min(candidates, key=lambda candidate: candidate.tokens)
     if tokens - best.tokens < LEAST_GAIN + tokens // 100 or len(best.text.encode()) > len(text.encode()):
         return None
@@ -91,7 +95,11 @@ def _refer(form: Shortened, index: LineIndex, subject: str, context: Context, qu
     found = repeats.compress(form.text, index, subject, numbers, context.count, form.tokens, least_line)
     if found is None:
         return form
+    return _with(form, found)
+
+
+def _with(form: Shortened, found: repeats.Repeats) -> Shortened:
     saved = Counter(form.saved)
     saved.update(found.saved)
     tokens = form.tokens - sum(found.saved.values())
-    return replace(form, text=found.text, tokens=tokens, saved=dict(saved), sources=found.sources)
+    return replace(form, text=found.text, tokens=tokens, saved=dict(saved), sources=form.sources | found.sources)

@@ -51,7 +51,7 @@ def find(lines: list[Line], index: LineIndex) -> Iterator[Place]:
         again = own.longest(mine, i, i, i + 1)
         where, run = (own, again) if again.length > before.length else (index, before)
         if _size(lines, run.start, run.start + run.length) >= LEAST:
-            yield from _places(lines, run, where)
+            yield from places(lines, run, where)
             done = run.start + run.length
             own.shown[run.start + 1 : done + 1] = bytes(run.length)
         i = max(done, i + 1)
@@ -61,7 +61,7 @@ def _size(lines: list[Line], start: int, end: int) -> int:
     return sum([len(line.text) + (not line.inside) for line in lines[start:end]])
 
 
-def _places(lines: list[Line], run: Run, where: LineIndex) -> Iterator[Place]:
+def places(lines: list[Line], run: Run, where: LineIndex) -> Iterator[Place]:
     """A run cut where the numbers don't go on, the mark changes or a line is not whole, and what of each part can be
     named."""
     first, source, end = run.start, where.at(run.place), run.start + run.length
@@ -135,7 +135,7 @@ def compress(
             reference = _stretch_as(run, where, texts)
         else:
             left -= len(lines) if place.source is OWN else len(index.keys)
-            reference = _lines_as(run, place, where)
+            reference = lines_reference(run, place, where)
         if reference is not None and count(write(run)) - count(reference) >= GAIN:
             out += _kept(lines[done : place.run.start], numbers)
             out.append(Line(reference, inside=run[0].inside))
@@ -183,8 +183,8 @@ def _kept(lines: list[Line], numbers: bool) -> list[Line]:
     return [Line(line.prefix + line.text) if line.prefix and not line.inside else line for line in lines]
 
 
-def _lines_as(run: list[Line], place: Place, where: str) -> str | None:
-    """The words that stand for whole lines; None where they could mean other lines."""
+def lines_reference(run: list[Line], place: Place, where: str, but: str = "") -> str | None:
+    """The words that stand for whole lines; None where they could mean other lines. ``but``: what is not as there."""
     length, (start, _, at) = QUOTED, place.run
     whole = [line.text for line in run if not line.inside]
     upto = start + 1 if place.source is OWN else len(place.where.keys)
@@ -192,7 +192,7 @@ def _lines_as(run: list[Line], place: Place, where: str) -> str | None:
         length = 4 * QUOTED
         if (is_first and is_last) or len(run) > len(whole) or len(whole[0]) > length or len(whole[-1]) > length:
             return None
-    return lines_as(run, where, length)
+    return lines_as(run, where + but, length)
 
 
 def _stretch_as(run: list[Line], where: str, texts: Iterable[str]) -> str | None:
