@@ -399,7 +399,7 @@ class Engine:
         terms: Terms,
     ) -> Standing:
         if not block.free:
-            return Standing(key, estimate(text), None, "beside an image")
+            return Standing(key, estimate(text), None, "beside an image, or not to be cached")
         tokens = count(text) if len(text) > LEAST_TOKENS else len(text)
         if tokens < LEAST_TOKENS:
             return Standing(key, tokens, None, "short")

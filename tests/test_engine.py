@@ -244,7 +244,17 @@ def test_a_result_beside_an_image_and_a_short_one_stay() -> None:
     messages = [user(text("go")), call(1), user(result(1, [{"type": "text", "text": FILE}, image]), result(2, "ok"))]
     sent = play(Engine(RamMemory()), messages)[-1]
     assert json.loads(sent.body) == json.loads(body(messages))
-    assert [block.reason for block in sent.blocks] == ["beside an image", "short"]
+    assert [block.reason for block in sent.blocks] == ["beside an image, or not to be cached", "short"]
+
+
+def test_a_result_that_the_client_marked_as_not_to_be_cached_stays() -> None:
+    for mark, stays in ((None, True), (False, True), ({"type": "ephemeral"}, False)):
+        whole = {**result(1, FILE), "cache_control": mark}
+        part = result(1, [{"type": "text", "text": FILE, "cache_control": mark}])
+        for again in (whole, part):
+            messages = [user(text("go")), call(0), user(result(0, FILE)), call(1), user(again)]
+            sent = play(Engine(RamMemory()), messages)[-1]
+            assert (json.loads(sent.body)["messages"][-1] == messages[-1]) is stays
 
 
 def test_no_patch_gives_the_same_bytes_object() -> None:

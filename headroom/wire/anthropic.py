@@ -53,16 +53,23 @@ def _block(layout: Layout, text: str, span: Span, found: dict[str, Span], said: 
 def _result(layout: Layout, text: str, found: dict[str, Span], index: int) -> None:
     call = read_string(layout.body, found.get("tool_use_id")) or ""
     error = "is_error" in found and text[found["is_error"].start] == "t"
-    content = found["content"]
+    content, cached = found["content"], _may_be_cached(text, found)
     if text[content.start] == '"':
-        layout.blocks.append(Block(content, "result", index, call, error=error))
+        layout.blocks.append(Block(content, "result", index, call, free=cached, error=error))
     elif text[content.start] == "[":
         parts = [members(text, span.start)[0] for span in elements(text, content.start) if text[span.start] == "{"]
         # a text beside an image may be what tells the two apart: such a result stays as it is
-        free = all(read_string(layout.body, part.get("type")) == "text" for part in parts)
+        free = cached and all(
+            read_string(layout.body, part.get("type")) == "text" and _may_be_cached(text, part) for part in parts
+        )
         for number, part in enumerate(parts):
             if "text" in part:
                 layout.blocks.append(Block(part["text"], "result", index, call, number, free, error))
+
+
+def _may_be_cached(text: str, found: dict[str, Span]) -> bool:
+    """Whether the client did not say that a block is not to be cached: ``"cache_control": null``, or false."""
+    return "cache_control" not in found or text[found["cache_control"].start] == "{"
 
 
 def billing_line(layout: Layout) -> list[Patch]:

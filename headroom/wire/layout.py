@@ -27,8 +27,9 @@ class Block(NamedTuple):
 
     ``span`` includes the quotes. ``call`` is the id of the tool call that a result answers or a call carries.
     ``part`` tells the strings of one result apart. Only strings of kind "result" are ever replaced, and only
-    when ``free``: the others (what a tool was told to write, what was said) are what a reference may point at.
-    A block of kind "call" spans the whole input, not a string. ``error``: the client flagged the result as one.
+    when ``free`` (not beside an image, and not marked as not to be cached): the others (what a tool was told to
+    write, what was said) are what a reference may point at. A block of kind "call" spans the whole input, not a
+    string. ``error``: the client flagged the result as one.
     """
 
     span: Span
