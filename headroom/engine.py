@@ -407,7 +407,8 @@ class Engine:
         context = Context(layout.tool(block), arguments)
         index, subject, hash = empty or conversation.index, subject_of(arguments)[1], ""
         shortened = shorten(text, tokens, index, subject, context)
-        if terms.way is not None and may_leave_out(context.tool, terms.profiles, terms.level):
+        may = not block.error and may_leave_out(context.tool, terms.profiles, terms.level)  # errors are told in full
+        if terms.way is not None and may:
             original = _original(layout, block, text, terms.session)
             lossless = shortened.tokens if shortened else tokens
             form = leave_out(text, tokens, lossless, index, subject, context, terms.way, original.hash)

@@ -92,6 +92,12 @@ def test_a_tool_with_another_profile_keeps_its_items() -> None:
     assert "\n1123" in result(sent)
 
 
+def test_what_a_tool_flagged_as_an_error_is_told_in_full() -> None:
+    said = messages()
+    said[2]["content"][0]["is_error"] = True
+    assert "\n1123" in result(send(engine(), said))
+
+
 def test_the_command_is_named_to_an_agent_with_a_shell() -> None:
     tools = [{"name": "Bash"}, TOOLS[0]]
     text = result(send(engine(retrieval="command"), messages(), tools=tools))
