@@ -29,7 +29,7 @@ class Mitmdump:
     """``mitmdump -s <each script> -s redirect`` with its own folder for certificates, workspace, HOME and log.
 
     ``environment`` is added to the child's. Scripts run in the order given. The process and its children end with the
-    context.
+    context. ``program`` may also be mitmweb.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Mitmdump:
         *,
         options: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
+        program: str = "mitmdump",
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -56,7 +57,7 @@ class Mitmdump:
             *options,
         ]
         self._command = [
-            str(Path(sys.executable).with_name("mitmdump")),
+            str(Path(sys.executable).with_name(program)),
             *("--listen-host", "127.0.0.1", "--listen-port", str(self.port)),
             *(word for script in (*scripts, REDIRECT) for word in ("-s", str(script))),
             *(word for setting in settings for word in ("--set", setting)),

@@ -1,0 +1,102 @@
+"""What a user of mitmweb sees, in a real browser: the flow list, the view ``headroom``, the options."""
+
+import re
+import shutil
+import ssl
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.support.answers import Answer
+from tests.support.coding import REFERENCE, Coding
+from tests.support.proxy import ADDON, Mitmdump, free_port
+from tests.support.standin import StandIn
+
+pytestmark = pytest.mark.e2e
+
+PASSWORD = "for-this-test"
+
+
+class Web(NamedTuple):
+    """A mitmweb with the addon: its proxy, and where its pages are."""
+
+    proxy: Mitmdump
+    url: str
+
+    def send(self, coding: Coding) -> None:
+        trusted = ssl.create_default_context(cafile=str(self.proxy.certificate))
+        with httpx.Client(proxy=self.proxy.url, verify=trusted, trust_env=False) as client:
+            answer = client.post("https://api.anthropic.com/v1/messages", content=coding.body, headers=coding.headers)
+        assert answer.status_code == 200
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    folder, port = tmp_path_factory.mktemp("mitmweb"), free_port()
+    columns = [f"web_columns={name}" for name in ("icon", "path", "comment", "status", "size", "time")]
+    options = (
+        *columns,
+        f"web_port={port}",
+        "web_open_browser=false",
+        f"web_password={PASSWORD}",
+        "headroom_time_budget=10000",
+    )
+    with (
+        StandIn(folder, lambda shape, body: Answer("Understood.")) as provider,
+        Mitmdump(folder, provider.port, provider.certificate, (ADDON,), options=options, program="mitmweb") as proxy,
+    ):
+        web = Web(proxy, f"http://127.0.0.1:{port}/?token={PASSWORD}")
+        session = Coding()
+        web.send(session.read())
+        web.send(session.read())
+        yield web
+
+
+@pytest.fixture
+def page(browser: Browser, web: Web) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(web.url)
+    yield page
+    page.close()
+
+
+def test_the_flow_list_shows_what_each_request_saved(page: Page) -> None:
+    rows = page.locator(".flow-table tbody tr", has_text="api.anthropic.com")
+
+    expect(rows).to_have_count(2)
+    expect(rows.nth(1)).to_contain_text(re.compile(r"headroom: [\d,]+ -> [\d,]+ tokens, [\d,]+ saved"))
+
+
+def test_the_view_shows_each_output_before_and_after(page: Page) -> None:
+    page.locator(".flow-table tbody tr", has_text="api.anthropic.com").nth(1).click()
+    page.get_by_text("Request", exact=True).first.click()
+    shown = page.locator(".contentview")
+
+    expect(shown).to_contain_text("saved")
+    expect(shown).to_contain_text("before")
+    expect(shown).to_contain_text("def handler_1(request)")
+    expect(shown).to_contain_text("after")
+    expect(shown).to_contain_text(REFERENCE.strip())
+
+
+def test_the_options_can_be_seen(page: Page) -> None:
+    page.get_by_text("Options", exact=True).first.click()
+    page.get_by_text("Edit Options").first.click()
+    budget = page.locator(".modal-dialog .form-group", has_text="headroom_time_budget")
+
+    expect(budget).to_contain_text("Milliseconds that a request may wait")
+    expect(budget.locator("input")).to_have_value("10000")
