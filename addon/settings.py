@@ -16,7 +16,7 @@ from headroom.engine import Mode
 from headroom.errors import ConfigurationError
 from headroom.models import overrides
 from headroom.session.betas import sessions_kept
-from headroom.transforms.profiles import Profile
+from headroom.transforms.profiles import Profile, checked_profile
 from headroom.wire.targets import parse_hosts
 
 MODES = ("optimize", "audit", "off")
@@ -47,7 +47,7 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "headroom_tool_profiles",
         "",
         "How far the output of tools may be rewritten, as name=profile,name=profile; a name may have *, a profile is "
-        "skip, lossless or normal.",
+        "skip, lossless, normal or outline.",
     ),
     (
         "headroom_profile",
@@ -180,7 +180,7 @@ def parse_profiles(setting: str, spec: str) -> dict[str, str]:
         name, _, value = (part.strip() for part in entry.partition("="))
         if not name or value.lower() not in tuple(Profile):
             raise _wrong(setting, entry, f"name=profile with a profile of {' | '.join(Profile)}")
-        profiles[name] = value.lower()
+        profiles[name] = checked_profile(name, value)
     return profiles
 
 

@@ -106,7 +106,7 @@ class HeadroomConfig:
     model_context_limits: Mapping[str, int] = field(default_factory=dict)
     """Tokens that fit into models, by name; above all that is known otherwise."""
     tool_profiles: Mapping[str, str] = field(default_factory=dict)
-    """How far the output of tools may be rewritten, by name (``*`` for anything): skip, lossless or normal.
+    """How far the output of tools may be rewritten, by name (``*`` for anything): skip, lossless, normal or outline.
     ``{"skip_compression": true}`` is another way to say skip."""
     smart_crusher: SmartCrusherConfig = field(default_factory=SmartCrusherConfig)
     cache_aligner: CacheAlignerConfig = field(default_factory=CacheAlignerConfig)
@@ -140,7 +140,7 @@ def tool_profiles(setting: str, given: object) -> dict[str, str]:
 
 
 def _profile_of(place: str, value: Mapping[object, object]) -> str:
-    allowed = '{"skip_compression": true or false} or {"profile": skip, lossless or normal}'
+    allowed = '{"skip_compression": true or false} or {"profile": skip, lossless, normal or outline}'
     match dict(value):
         case {"skip_compression": bool(skips), **rest} if not rest:
             return Profile.SKIP if skips else Profile.NORMAL

@@ -404,7 +404,8 @@ class Engine:
         if tokens < LEAST_TOKENS:
             return Standing(key, tokens, None, "short")
         arguments = layout.arguments(block)
-        context = Context(layout.tool(block), arguments)
+        tool = layout.tool(block)
+        context = Context(tool, arguments, outline=profile(tool, terms.profiles) is Profile.OUTLINE)
         index, subject, hash = empty or conversation.index, subject_of(arguments)[1], ""
         shortened = shorten(text, tokens, index, subject, context)
         may = not block.error and may_leave_out(context.tool, terms.profiles, terms.level)  # errors are told in full

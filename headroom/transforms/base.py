@@ -24,6 +24,8 @@ class Context:
     count: Callable[[str], int] = count_tokens
     gap: Callable[[int, int], str] = gap
     """(number of the text's first line that is missing, how many are) -> the line that stands there for them."""
+    outline: bool = False
+    """Whether of code only what it declares has to stay."""
 
 
 @dataclass(frozen=True, slots=True)

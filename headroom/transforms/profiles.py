@@ -5,6 +5,7 @@
 | skip | nothing: each byte stays |
 | lossless | another form of the same text; references to what stands in the conversation |
 | normal | beside that, leaving out what is unlikely to be needed, where it can be had back |
+| outline | beside that, of code only what it declares: for tools whose files are looked through and not edited |
 
 Defaults, and why:
 
@@ -24,6 +25,8 @@ Defaults, and why:
 from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cache
+from importlib.util import find_spec
 
 from headroom.errors import ConfigurationError
 
@@ -34,6 +37,7 @@ class Profile(StrEnum):
     SKIP = "skip"
     LOSSLESS = "lossless"
     NORMAL = "normal"
+    OUTLINE = "outline"
 
 
 DEFAULT = Profile.LOSSLESS
@@ -77,24 +81,35 @@ def profile(tool: str, overrides: Mapping[str, str]) -> Profile:
 def may_leave_out(tool: str, overrides: Mapping[str, str], level: str) -> bool:
     """Whether what a tool prints may have something left out, where it can be had back.
 
-    ``level`` is safe (never), balanced (tools of profile ``normal``) or max (also tools of which nobody said
-    ``lossless`` or ``skip``).
+    ``level`` is safe (never), balanced (tools of profile ``normal`` or ``outline``) or max (also tools of which nobody
+    said ``lossless`` or ``skip``).
     """
     if level == "safe":
         return False
     found = profile(tool, overrides)
     if found is Profile.LOSSLESS and level == "max":
         return profile(tool, {"*": "normal", **overrides}) is Profile.NORMAL
-    return found is Profile.NORMAL
+    return found in (Profile.NORMAL, Profile.OUTLINE)
 
 
 def checked_profile(name: str, value: object) -> Profile:
     """The profile that ``value`` names, for the tool ``name``. Raises ConfigurationError."""
     try:
-        return Profile(str(value).lower())
+        found = Profile(str(value).lower())
     except ValueError:
         expected = ", ".join(Profile)
         raise ConfigurationError(
             f"the profile of tool {name!r} is {value!r}; expected one of {expected}",
             {"setting": f"tool_profiles.{name}", "found": value, "expected": expected},
         ) from None
+    if found is Profile.OUTLINE and not _can_outline():
+        raise ConfigurationError(
+            f"the profile of tool {name!r} is 'outline', which needs tree-sitter: pip install headroom[code]",
+            {"setting": f"tool_profiles.{name}", "found": value, "expected": "tree-sitter, or another profile"},
+        )
+    return found
+
+
+@cache
+def _can_outline() -> bool:
+    return find_spec("tree_sitter") is not None

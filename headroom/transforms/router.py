@@ -20,6 +20,7 @@ from headroom.transforms import (
     listing,
     log_templates,
     logs,
+    outline,
     routine,
     search,
     table_values,
@@ -164,7 +165,7 @@ _LOG: tuple[Transform, ...] = (
     logs.compress,
     frames.compress,
 )
-_FILE: tuple[Transform, ...] = (line_numbers.unalign, frames.compress)
+_FILE: tuple[Transform, ...] = (outline.compress, line_numbers.unalign, frames.compress)
 _DATA: tuple[Transform, ...] = (_structured, logs.compress, frames.compress)
 """Rows of data begin alike as lines of a log do: with a date, most of all."""
 
@@ -209,7 +210,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("build", _printing("build", "install"), _OUTPUT),
     # What the text says, where the call does not.
     Kind(
-        "html", lambda seen: seen.is_open and html.PAGE.match(seen.start) is not None, (html.compress, frames.compress)
+        "html",
+        lambda seen: seen.is_open and html.PAGE.match(seen.start) is not None,
+        (html.compress, outline.compress, frames.compress),
     ),
     Kind("json", lambda seen: seen.is_open and _JSON.match(seen.start) is not None, _DATA),
     Kind("xml", lambda seen: seen.is_open and _XML.match(seen.start) is not None, _DATA),
@@ -255,8 +258,8 @@ _TEXT = Kind("file", lambda _: True, (), envelope.unwrap)
 """JSON that is mostly one text: nobody knows whether an edit will quote it."""
 
 
-_PROSE = Kind("prose", lambda _: True, (kompress.compress,))
-"""Texts of no other kind, where words may be left out."""
+_PROSE = Kind("prose", lambda _: True, (outline.compress, kompress.compress))
+"""Texts of no other kind, where words or bodies of code may be left out."""
 
 
 def kind(text: str, context: Context) -> Kind | None:
@@ -265,7 +268,8 @@ def kind(text: str, context: Context) -> Kind | None:
     What a client wrote around the text does not count, and no transform is put on it.
     """
     found = _kind_of(text, context)
-    return _PROSE if found is None and not context.lossless and kompress.is_prose(text) else found
+    may = found is None and not context.lossless
+    return _PROSE if may and (context.outline or kompress.is_prose(text)) else found
 
 
 def _kind_of(text: str, context: Context) -> Kind | None:

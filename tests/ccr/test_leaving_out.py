@@ -177,3 +177,27 @@ def test_a_state_of_an_earlier_version_gets_the_column_that_it_lacks(tmp_path: P
     (decision,) = memory.find([b"\x01"])[b"\x01"]
     assert (decision.replacement, decision.hash) == ("shorter", "")
     memory.close()
+
+
+def test_a_tool_with_the_profile_outline_shows_what_code_declares() -> None:
+    code = "".join(
+        f"def step_{n}(order):\n    check_{n}(order)\n    store_{n}(order)\n    tell_{n}(order)\n    return {n}\n"
+        for n in range(40)
+    )
+    call = {"type": "tool_use", "id": "toolu_1", "name": "view", "input": {"path": "shop/steps.py"}}
+    said: list[Json] = [
+        {"role": "user", "content": "How is the project organised?"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": code}]},
+    ]
+    body = json.dumps({"model": "claude-sonnet-4-5", "tools": TOOLS, "messages": said}).encode()
+
+    def sent(level: str, **profiles: str) -> str:
+        request = RawRequest("anthropic", "anthropic", "/v1/messages", {}, body, tool_profiles=profiles)
+        return result(engine(level=level).rewrite(request))
+
+    shown = sent("balanced", view="outline").split("\n")
+    assert shown[:4] == ["def step_0(order):", "[lines 2-5 left out]", "def step_1(order):", "[lines 7-10 left out]"]
+    assert re.fullmatch(r"\[200 lines compressed to 40\. Retrieve more with \S+: hash=[0-9a-f]{24}\]", shown[-1])
+    for kept in (sent("balanced"), sent("balanced", view="normal"), sent("safe", view="outline")):
+        assert "return 17" in kept

@@ -3,7 +3,8 @@
 import pytest
 
 from headroom.errors import ConfigurationError
-from headroom.transforms.profiles import Profile, profile
+from headroom.transforms import profiles
+from headroom.transforms.profiles import Profile, may_leave_out, profile
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,18 @@ def test_overrides_win_the_most_exact_first() -> None:
 
 
 def test_a_value_that_is_no_profile_is_refused_by_name() -> None:
-    with pytest.raises(ConfigurationError, match="'Bash' is 'lossy'; expected one of skip, lossless, normal") as caught:
+    with pytest.raises(
+        ConfigurationError, match="'Bash' is 'lossy'; expected one of skip, lossless, normal, outline"
+    ) as caught:
         profile("Bash", {"Bash": "lossy"})
     assert caught.value.details["setting"] == "tool_profiles.Bash"
+
+
+def test_outlines_are_left_out_like_anything_else_only_where_the_level_allows_it() -> None:
+    assert [may_leave_out("Read", {"Read": "outline"}, level) for level in ("safe", "balanced", "max")] == [0, 1, 1]
+
+
+def test_outlines_need_tree_sitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "_can_outline", lambda: False)
+    with pytest.raises(ConfigurationError, match=r"'view' is 'outline', which needs tree-sitter: pip install headroom"):
+        profile("view", {"view": "outline"})
