@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headroom.compression import CompressResult, compress
     from headroom.config import HeadroomConfig, HeadroomMode
+    from headroom.context.managers import IntelligentContextManager, RollingWindow
     from headroom.errors import (
         CacheError,
         CompressionError,
@@ -36,7 +37,9 @@ _HOME = {
     "HeadroomError": "headroom.errors",
     "HeadroomMode": "headroom.config",
     "IntelligentContextConfig": "headroom.transforms.context_config",
+    "IntelligentContextManager": "headroom.context.managers",
     "ProviderError": "headroom.errors",
+    "RollingWindow": "headroom.context.managers",
     "RollingWindowConfig": "headroom.transforms.context_config",
     "ScoringWeights": "headroom.transforms.context_config",
     "SmartCrusherConfig": "headroom.transforms.config",
@@ -57,7 +60,9 @@ __all__ = [
     "HeadroomError",
     "HeadroomMode",
     "IntelligentContextConfig",
+    "IntelligentContextManager",
     "ProviderError",
+    "RollingWindow",
     "RollingWindowConfig",
     "ScoringWeights",
     "SmartCrusherConfig",

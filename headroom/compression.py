@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headroom.cache import CacheSettings
+from headroom.ccr.markers import dropped
 from headroom.config import HeadroomConfig, at_least
 from headroom.engine import Engine, RawRequest, Rewrite
 from headroom.errors import ValidationError
@@ -59,6 +60,8 @@ def compress(
 ) -> CompressResult:
     """Write the tool results of a conversation in fewer tokens.
 
+    Where that is not enough for ``model_limit`` tokens, less the output buffer, messages are dropped as
+    ``intelligent_context`` or, where that is off, ``rolling_window`` says, in steps: see ``headroom.context.managers``.
     ``messages`` are Anthropic's, OpenAI's (Chat Completions, Responses) or Gemini's: dicts, or the objects of their
     SDKs. They are never changed. With ``optimize=False`` they are only counted. ``overrides`` are fields of
     HeadroomConfig and win over ``config``, which wins over the config file and the environment.
@@ -74,7 +77,10 @@ def compress(
     check_roles(given, shape)
     body = dumps({"model": model, LIST[shape]: given})
     rewrite = rewrite_alone(shape, body, model, settings, optimize)
-    return _result(given, shape, body, rewrite, model)
+    result = _result(given, shape, body, rewrite, model)
+    if optimize and len(rewrite.body) > model_limit // 2:  # a token has a byte at the least
+        return _fitted(given, shape, body, rewrite, model, model_limit, settings) or result
+    return result
 
 
 def rewrite_alone(shape: str, body: bytes, model: str, config: HeadroomConfig, optimize: bool = True) -> Rewrite:
@@ -101,6 +107,29 @@ def _result(given: list[Any], shape: str, body: bytes, rewrite: Rewrite, model: 
     saved = sum(counter.count(layout.text(block) or "") - counter.count(new[block.span]) for block in replaced)
     names = sorted(rewrite.saved, key=lambda name: (-rewrite.saved[name], name))
     return CompressResult(messages, before, before - saved, saved, round(saved / before, 4), tuple(names))
+
+
+def _fitted(
+    given: list[Any], shape: str, body: bytes, rewrite: Rewrite, model: str, limit: int, config: HeadroomConfig
+) -> CompressResult | None:
+    """What is left when messages are dropped until the rest fits; None where all fits, or nothing may go."""
+    from headroom.context.managers import budget_of, manager_of, steps, tokens_of, without
+
+    manager = manager_of(config)
+    if manager is None:
+        return None
+    layout, budget = read(shape, body), budget_of(limit, manager.output_buffer)
+    sizes = tokens_of(read(shape, rewrite.body), model)
+    gone, _ = steps(manager, layout, sizes, budget) if sum(sizes) > budget else ((), 0)
+    if not gone:
+        return None
+    left = without(given, layout, gone, dropped(len(gone), manager.by, None, ""))
+    cut = dumps({"model": model, LIST[shape]: left})
+    result = _result(left, shape, cut, rewrite_alone(shape, cut, model, config), model)
+    before = sum(map(tokenizer_for(PROVIDERS[shape], model).count, texts(layout)))
+    saved = before - result.tokens_after
+    names = (manager.name, *result.transforms_applied)
+    return CompressResult(result.messages, before, result.tokens_after, saved, round(saved / before, 4), names)
 
 
 def texts(layout: Layout) -> Iterator[str]:

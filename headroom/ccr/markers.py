@@ -58,3 +58,14 @@ def mark(text: str, before: str, left_out: int, way: Way, hash: str) -> str:
     else:
         said = f"{len(before):,} characters compressed to {len(text):,}"
     return f"{text}{'' if text.endswith('\n') else '\n'}[{said}. {how}]"
+
+
+def dropped(count: int, by: str, way: Way | None, hash: str) -> str:
+    """What stands for ``count`` earlier messages. Their originals are had by ``hash``, where there is a way."""
+    said = f"[Earlier context compressed: {count} message(s) dropped by {by}."
+    if way is None:
+        return f"{said}]"
+    if way.kind == "command":
+        return f"{said}\nFull content available via the command: headroom retrieve {hash}]"
+    tool = way.tool if way.kind == "mcp" else "ccr_retrieve"
+    return f"{said}\nFull content available via {tool} tool with reference '{hash}'.]"

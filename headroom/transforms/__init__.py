@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headroom.context.managers import IntelligentContextManager, RollingWindow
     from headroom.transforms.config import CacheAlignerConfig, SmartCrusherConfig
     from headroom.transforms.context_config import IntelligentContextConfig, RollingWindowConfig, ScoringWeights
     from headroom.transforms.smart_crusher import SmartCrusher
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 _HOME = {
     "CacheAlignerConfig": "headroom.transforms.config",
     "IntelligentContextConfig": "headroom.transforms.context_config",
+    "IntelligentContextManager": "headroom.context.managers",
+    "RollingWindow": "headroom.context.managers",
     "RollingWindowConfig": "headroom.transforms.context_config",
     "ScoringWeights": "headroom.transforms.context_config",
     "SmartCrusher": "headroom.transforms.smart_crusher",
@@ -21,6 +24,8 @@ _HOME = {
 __all__ = [
     "CacheAlignerConfig",
     "IntelligentContextConfig",
+    "IntelligentContextManager",
+    "RollingWindow",
     "RollingWindowConfig",
     "ScoringWeights",
     "SmartCrusher",

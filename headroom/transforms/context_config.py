@@ -95,7 +95,7 @@ class IntelligentContextConfig:
     toin_integration: bool = True
     """Whether what was learned of earlier retrievals counts, where there is any."""
     recency_decay_rate: float = 0.1
-    """Lambda of the exponential decay, for each turn from the end."""
+    """Lambda of the exponential decay, for each unit (what the user says, or a call with its result) from the end."""
     compress_threshold: float = 0.1
     """Up to this share over the budget, shortening is tried before anything is dropped."""
 

@@ -1,0 +1,1 @@
+"""What goes when a conversation no longer fits into its model's context."""
