@@ -5,7 +5,7 @@ import json
 import random
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -113,7 +113,7 @@ def test_the_window_drops_the_oldest_outputs_first_and_then_the_oldest_turns() -
 )
 def test_the_last_turns_stay_whole(kind: str, field: str) -> None:
     messages = chat("openai-chat", 12)
-    result = manager(kind, **{field: 4}).apply(messages, "gpt-4o", size("openai-chat", messages) // 2)
+    result = manager(kind, **cast(Any, {field: 4})).apply(messages, "gpt-4o", size("openai-chat", messages) // 2)
     assert result.messages[-13:] == messages[-13:]
 
 
