@@ -6,6 +6,7 @@
 | ``[... . Retrieve more with mcp__headroom__headroom_retrieve: hash=...]`` | the client has a tool of that name |
 | ``[... . Retrieve more: headroom retrieve 0123456789abcdef01234567]`` | the agent has a shell |
 | ``[lines 120-340 left out; read them with offset 120, limit 221]`` | a file that the agent can read again |
+| ``[lines 120-340 left out]`` | where bodies of code are missing in an outline, beside one of the first three |
 | ``[221 lines left out]`` | where lines are missing, beside one of the first three |
 
 A marker says how much there was, how much is left, and how the rest is had. It stands at the end of the text, on a line
