@@ -92,7 +92,8 @@ def alike(a: Line, b: Line) -> bool:
 
 def write(lines: list[Line]) -> str:
     """The text that ``split`` was given."""
-    return join(line if line.inside else line._replace(text=line.prefix + line.text) for line in lines)
+    text = "".join([line.text if line.inside else f"\n{line.prefix}{line.text}" for line in lines])
+    return text[1:] if text.startswith("\n") else text
 
 
 def join(lines: Iterable[Line]) -> str:

@@ -18,6 +18,8 @@ from headroom.transforms.references import OWN, QUOTED, Source, lines_as, place_
 
 GAIN = 8
 """Tokens that a reference must save."""
+FEW = 12
+"""Lines of a run that are counted before all of it is."""
 LOOKED_AT = 20_000_000
 """Lines, or characters of long ones, that are looked at to see that each reference can mean one place only."""
 PATIENCE = 2 * PLACES
@@ -136,7 +138,7 @@ def compress(
         else:
             left -= len(lines) if place.source is OWN else len(index.keys)
             reference = lines_reference(run, place, where)
-        if reference is not None and count(write(run)) - count(reference) >= GAIN:
+        if reference is not None and _saves(run, reference, count):
             out += _kept(lines[done : place.run.start], numbers)
             out.append(Line(reference, inside=run[0].inside))
             done = place.run.start + place.run.length
@@ -152,6 +154,12 @@ def compress(
     else:
         saved = {"line_numbers" if numbers else "repeats": tokens - after}
     return Repeats(result, frozenset(sources - {OWN.block}), saved)
+
+
+def _saves(run: list[Line], reference: str, count: Callable[[str], int]) -> bool:
+    """Whether a reference is short enough. Long runs are not counted to their end: their first lines say enough."""
+    least = count(reference) + GAIN
+    return (len(run) > FEW and count(write(run[:FEW])) > least) or count(write(run)) >= least
 
 
 def _long_until(lines: list[Line], end: int) -> list[str]:
