@@ -13,7 +13,7 @@ from headroom.kompress import published, words
 from headroom.kompress.backends import Engine
 from headroom.kompress.backends.onnx import OnnxScorer
 from headroom.kompress.words import CHUNK_WORDS, MOST_TOKENS, Words, open_words
-from headroom.transforms import kompress
+from headroom.transforms import kompress, outline
 from headroom.transforms.base import Context
 from headroom.transforms.router import kind, route
 from tests.support import modernbert
@@ -207,7 +207,8 @@ def test_prose_is_shortened_where_the_model_is_here_and_words_may_be_left_out(
 
 def test_only_prose_and_only_with_loss_is_routed_to_kompress() -> None:
     assert kind(PROSE * 4, Context("WebFetch")) is None
-    assert [kind.__module__ for kind in route(PROSE * 4, LOSSY)] == ["headroom.transforms.kompress"]
+    assert route(PROSE * 4, LOSSY) == [outline.compress, kompress.compress]
+    assert outline.compress(PROSE * 4, LOSSY) is None  # only for tools whose profile asks for it
     code = "def f(x):\n    return x + 1\n\n" * 60
     assert kompress.compress not in route(code, Context("WebFetch", lossless=False))
     rows = "\n".join(f"web-{i} 1/1 Running 0 {i}d" for i in range(200))
