@@ -15,6 +15,9 @@ LEAST_GAIN = 4
 NUMBERED_READS = frozenset({"Read"})
 """Tools whose numbered lines are files, and whose clients' edits address text and not numbers: Claude Code's Read."""
 
+QUOTED = frozenset({"file", "parts"})
+"""Kinds of texts that an edit may quote."""
+
 DATA_FILES = (".jsonl", ".ndjson", ".log", ".csv", ".tsv", ".lock", ".sum", ".har", ".trace")
 """Endings of files that programs write and nobody edits by hand."""
 EDITED_LINE = 600
@@ -43,7 +46,7 @@ def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Con
     taken. The same text, index and context give the same result on every machine.
     """
     whole, found = Shortened(text, tokens), kind(text, context)
-    quoted = found is None or (found.name == "file" and not _is_data(context))  # by the next edit, perhaps
+    quoted = found is None or (found.name in QUOTED and not _is_data(context))  # by the next edit, perhaps
     candidates = [_refer(whole, index, subject, context, quoted)]
     form = _form(whole, found, context, quoted) if found is not None else whole
     if form is not whole:

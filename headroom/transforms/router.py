@@ -6,7 +6,7 @@ registry is data: a new kind is one more entry, the first that applies is taken,
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from headroom.transforms import (
@@ -21,13 +21,14 @@ from headroom.transforms import (
     log_templates,
     logs,
     outline,
+    parts,
     routine,
     search,
     table_values,
     terminal,
     tracebacks,
 )
-from headroom.transforms.base import Context, Transform
+from headroom.transforms.base import Compressed, Context, Transform
 from headroom.transforms.commands import ECHO, command_of, kinds
 from headroom.transforms.smart_crusher import SmartCrusher
 
@@ -107,6 +108,7 @@ _TREE = re.compile(r"[\s\xa0]*(?:[│├└]|\|--|`--|\|   )")
 _HIT = re.compile(r"(?:[A-Za-z]:\\)?(?=[^\s:A-Za-z_]*+[A-Za-z_])[^\s:]{1,300}?[:-]\d+[:-]|--\Z")
 _PATH = re.compile(r"(?:[A-Za-z]:\\|~?/|\./|\.\./)?[\w@.+-]+(?:[/\\][\w@.+ ()\[\]-]*)+\Z")
 _PATHS_FOUND = re.compile(r"(?:Found \d+ files?|No files found)")
+_PART = re.compile(r"^(?:`{3}|~{3}|diff --(?:git|cc) |[{\[](?:$|[\s\"{\[]))", re.M)
 _TEST = re.compile(
     r"^(?:=+ test session starts =+|running \d+ tests?$|test result: |Ran \d+ tests? in |Tests: +\d|Test Suites: "
     r"|--- (?:PASS|FAIL): |(?:ok|FAIL)[ \t]+\S+[ \t]+[\d.]+s|# tests \d|=+ .*\b\d+ (?:passed|failed)\b.* =+"
@@ -149,12 +151,14 @@ def _is_paths(seen: Seen) -> bool:
     return len(body) > 2 and all(map(_PATH.match, body))
 
 
-_structured = SmartCrusher().compress
+_crusher = SmartCrusher()
+_structured = _crusher.compress
 _OUTPUT: tuple[Transform, ...] = (
     terminal.compress,
     excerpts.compress,
     tracebacks.compress,
     routine.compress,
+    _crusher.embedded,
     logs.compress,
     frames.compress,
 )
@@ -162,12 +166,50 @@ _LOG: tuple[Transform, ...] = (
     terminal.compress,
     tracebacks.compress,
     log_templates.compress,
+    _crusher.embedded,
     logs.compress,
     frames.compress,
 )
 _FILE: tuple[Transform, ...] = (outline.compress, line_numbers.unalign, frames.compress)
 _DATA: tuple[Transform, ...] = (_structured, logs.compress, frames.compress)
 """Rows of data begin alike as lines of a log do: with a date, most of all."""
+
+
+_SHOWN = frozenset({"file", "json", "html", "xml", "yaml", "prose", "parts"})
+"""Kinds of fenced blocks that show how something is to be written."""
+
+
+def _by_kind(text: str, context: Context) -> Compressed | None:
+    """A part of a text, or what is left of one, as its kind is written."""
+    found = _kind(see(text, context))
+    if found is None or found.name in _SHOWN:
+        return None
+    forms: list[Compressed] = []
+    for transform in found.transforms:
+        form = transform(forms[-1].text if forms else text, context)
+        if form is not None:
+            forms.append(form)
+    if not forms:
+        return None
+    lossless, left_out = all(form.lossless for form in forms), sum(form.left_out for form in forms)
+    return Compressed(forms[-1].text, forms[0].strategy, lossless, left_out)
+
+
+def _fenced(text: str, context: Context) -> Compressed | None:
+    """What tools printed and somebody put into fences; source code and JSON there stay."""
+    alone = replace(context, tool="", arguments={})
+    return parts.fenced(text, lambda body: _by_kind(body, alone))
+
+
+_PARTS: tuple[Transform, ...] = (
+    _fenced,
+    _crusher.embedded,
+    _by_kind,
+    diff.compress,
+    outline.compress,
+    kompress.compress,
+    frames.compress,
+)
 
 
 class Kind(NamedTuple):
@@ -243,11 +285,17 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "mixed",
         lambda seen: bool({"diff", "search"}.intersection(seen.printed)),
-        (listing.rows, diff.compress, search.compress, frames.compress),
+        (listing.rows, diff.compress, search.compress, _crusher.embedded, frames.compress),
     ),
+    Kind("parts", lambda seen: _has_parts(seen), _PARTS),
     Kind("output", lambda seen: seen.tool in SHELL_TOOLS, (line_numbers.unalign, listing.rows, *_OUTPUT)),
 )
 """In the order in which they are tried."""
+
+
+def _has_parts(seen: Seen) -> bool:
+    """Whether something of another kind stands between the lines of what is no shell's output."""
+    return seen.is_open and seen.tool not in SHELL_TOOLS and _PART.search(seen.start) is not None
 
 
 def _is_test(seen: Seen) -> bool:

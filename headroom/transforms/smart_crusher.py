@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headroom.errors import ConfigurationError
-from headroom.transforms import csv_values, json_values, selection, table_values, xml_values, yaml_values
+from headroom.transforms import csv_values, json_values, parts, selection, table_values, xml_values, yaml_values
 from headroom.transforms.base import Compressed, Context
 from headroom.transforms.config import SmartCrusherConfig
 from headroom.transforms.notation import TooDeepError, write, write_lines
@@ -56,17 +56,27 @@ class SmartCrusher:
         except (TooDeepError, RecursionError):
             return None
 
+    def embedded(self, text: str, context: Context) -> Compressed | None:
+        """The same for JSON that stands between other lines, of ``parts.LEAST`` characters and more each."""
+        if not self.config.enabled or ("{" not in text and "[" not in text):
+            return None
+        query = None if context.lossless or self.config.lossless_only else context.query
+        try:
+            return self._json(text, query, parts.LEAST)
+        except (TooDeepError, RecursionError):
+            return None
+
     def _crush(self, value: Any, query: str | None) -> tuple[Any, int]:
         if query is None:
             return value, 0
         return selection.crush(value, self.config, query, self._relevance)
 
-    def _json(self, text: str, query: str | None) -> Compressed | None:
+    def _json(self, text: str, query: str | None, least_part: int = _LEAST_PART) -> Compressed | None:
         out: list[str] = []
         at = left_out = 0
         for run in _runs(text):
             start, end = run[0][0], run[-1][1]
-            if end - start < (_LEAST_PART if text[:start].strip() else _LEAST):
+            if end - start < (least_part if text[:start].strip() else _LEAST):
                 continue
             value, gone = self._crush([value for _, _, value in run] if len(run) > 1 else run[0][2], query)
             new, _ = write_lines(value) if len(run) > 1 else write(value)
