@@ -17,6 +17,7 @@ from headroom.api import gate
 from headroom.api.gate import Asked, Refusal
 from headroom.api.upstreams import HINT, upstream
 from headroom.api.world import Running
+from headroom.ccr.originals import Originals
 from headroom.errors import without_message
 from headroom.ledger import Ledger
 from headroom.session.identity import lower_headers
@@ -48,6 +49,10 @@ class World:
     @property
     def live(self) -> "Live":
         return self._exchanges().live
+
+    @property
+    def originals(self) -> Originals:
+        return self._exchanges().originals
 
     @property
     def running(self) -> Running:

@@ -7,17 +7,19 @@ import time
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from headroom import __version__, errors
-from headroom.api import figures, gate, sessions
+from headroom.api import compressing, figures, gate, sessions
 from headroom.api.dashboard import asset, page
 from headroom.api.errors import ApiError, error_response, on_any_error, on_api_error, on_headroom_error, on_http_error
 from headroom.api.openapi import document
 from headroom.api.prometheus import CONTENT_TYPE, Metrics
+from headroom.api.retrieving import Retrieving
 from headroom.api.world import World, content_token
 
 EVENT_SECONDS = 20.0
@@ -31,6 +33,7 @@ class Api:
     def __init__(self, world: World) -> None:
         self.world = world
         self.metrics_of = Metrics(world)
+        self.originals = Retrieving(world)
 
     def health(self, _: Request) -> Response:
         running, ledger = self.world.running, self.world.ledger
@@ -61,7 +64,7 @@ class Api:
         return JSONResponse({"status": "ready"})
 
     def stats(self, _: Request) -> Response:
-        return JSONResponse(figures.stats(self.world, {}))
+        return JSONResponse(figures.stats(self.world, self.originals.stats()))
 
     def summary(self, request: Request) -> Response:
         since = request.query_params.get("since", "all")
@@ -102,9 +105,12 @@ class Api:
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: what ended since ``Last-Event-ID``, as soon as there is something."""
-        named = request.headers.get("last-event-id") or request.query_params.get("after", "")
-        live = self.world.live
-        after = _whole("after", named, 0, 2**53) if named else live.last
+        live, after = self.world.live, self.world.live.last
+        said = request.headers.get("last-event-id")
+        # a browser that comes back asks the same address once more, and says in the header how far it got
+        for name, named in (("after", request.query_params.get("after")), ("last-event-id", said)):
+            if named is not None:
+                after = _whole(name, named, 0, 2**53)
         if after > live.last:  # of a proxy that ran before
             after = live.last
         end = time.monotonic() + EVENT_SECONDS
@@ -138,6 +144,25 @@ class Api:
         keys = [key for key in (running.key, content_token(running.workspace)) if key]
         return any(gate.has_key(dict(request.headers), key) for key in keys)
 
+    async def compress(self, request: Request) -> Response:
+        body = await _json_object(request)
+        return JSONResponse(await run_in_threadpool(compressing.answer, body))
+
+    async def retrieve(self, request: Request) -> Response:
+        body = await _json_object(request)
+        return JSONResponse(await run_in_threadpool(self.originals.retrieve, body.get("hash"), body.get("query")))
+
+    def retrieve_one(self, request: Request) -> Response:
+        query = request.query_params.get("query")
+        return JSONResponse(self.originals.retrieve(request.path_params["hash"], query))
+
+    async def tool_call(self, request: Request) -> Response:
+        body = await _json_object(request)
+        return JSONResponse(await run_in_threadpool(self.originals.tool_call, body))
+
+    def retrieve_stats(self, _: Request) -> Response:
+        return JSONResponse(self.originals.stats())
+
     def clear(self, _: Request) -> Response:
         return JSONResponse({"status": "cleared", "entries": 0})
 
@@ -164,6 +189,11 @@ def make_app(world: World) -> Starlette:
             Route("/stats-history", api.history),
             Route("/metrics", api.metrics),
             Route("/cache/clear", api.clear, methods=["POST"]),
+            Route("/v1/compress", api.compress, methods=["POST"]),
+            Route("/v1/retrieve", api.retrieve, methods=["POST"]),
+            Route("/v1/retrieve/stats", api.retrieve_stats),
+            Route("/v1/retrieve/tool_call", api.tool_call, methods=["POST"]),
+            Route("/v1/retrieve/{hash}", api.retrieve_one),
             Route("/sessions", api.sessions),
             Route("/sessions/{session}", api.session),
             Route("/troubles", api.troubles),

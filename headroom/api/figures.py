@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 from headroom.api.world import World
 from headroom.ledger import Exchange, Totals
@@ -24,11 +25,11 @@ def begin_of(what: str, now: float | None = None) -> float:
     return now - 7 * 86400 if what == "week" else 0.0
 
 
-def stats(world: World, retrievals: Mapping[str, int]) -> Json:
+def stats(world: World, originals: Mapping[str, Any]) -> Json:
     """Everything since the proxy's first day, today, and the newest requests; the names that the npm package reads."""
     ledger = world.ledger
     sums, rows = ledger.totals(), ledger.recent(RECENT)
-    before = sums.tokens_before
+    before, store = sums.tokens_before, originals["store"]
     times, waits = [row.rewrite_ms for row in rows if row.rewrite_ms], [row.ttfb_ms for row in rows if row.ttfb_ms]
     return {
         "requests": {
@@ -53,17 +54,17 @@ def stats(world: World, retrievals: Mapping[str, int]) -> Json:
         "pipeline_timing": {},
         "waste_signals": {},
         "compression": {
-            "ccr_entries": retrievals.get("entries", 0),
-            "ccr_max_entries": retrievals.get("max_entries", 0),
-            "original_tokens_cached": retrievals.get("text_bytes", 0) // 4,
-            "compressed_tokens_cached": 0,
-            "ccr_retrievals": retrievals.get("retrievals", 0),
+            "ccr_entries": store["entries"],
+            "ccr_max_entries": store["max_entries"],
+            "original_tokens_cached": store["original_tokens_cached"],
+            "compressed_tokens_cached": store["compressed_tokens_cached"],
+            "ccr_retrievals": store["retrievals"],
         },
         "cost": cost(sums),
         "feedback_loop": {
             "tools_tracked": 0,
             "total_compressions": sums.rewritten,
-            "total_retrievals": retrievals.get("retrievals", 0),
+            "total_retrievals": store["retrievals"],
             "global_retrieval_rate": 0.0,
         },
         "today": summary(ledger.totals(since=begin_of("today"))),

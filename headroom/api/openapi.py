@@ -16,6 +16,23 @@ _ERROR: Json = {
     },
 }
 _OBJECT: Json = {"type": "object"}
+_HASH: Json = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
+_MESSAGE: Json = {
+    "type": "object",
+    "required": ["role"],
+    "properties": {"role": {"type": "string"}, "content": {"type": ["string", "array", "null"]}},
+}
+_CALL: Json = {
+    "type": "object",
+    "description": "As OpenAI (id, function: name and arguments) or Anthropic (id, name, input) write it.",
+    "properties": {
+        "id": {"type": "string"},
+        "name": {"enum": ["headroom_retrieve", "ccr_retrieve"]},
+        "input": {"type": "object", "properties": {"hash": {"type": "string"}, "query": {"type": "string"}}},
+        "function": {"type": "object"},
+    },
+}
+_MISSING = (400, 401, 404, 410, 411, 413, 503)
 _KEYS: list[Json] = [{}, {"bearer": []}, {"header": []}, {"cookie": []}]
 
 
@@ -74,6 +91,57 @@ def _paths() -> Json:
         },
         "/metrics": {"get": _text("The same for Prometheus.", "text/plain")},
         "/cache/clear": {"post": _get("Forget what the semantic cache holds.", _object("status", "entries"))},
+        "/v1/compress": {
+            "post": {
+                **_get(
+                    "Write messages in fewer tokens. compression_ratio is tokens after by tokens before.",
+                    _object("messages", "tokens_before", "tokens_after", "tokens_saved", "compression_ratio"),
+                    errors=(400, 401, 411, 413),
+                ),
+                "requestBody": _body(
+                    {
+                        "messages": {"type": "array", "items": _MESSAGE},
+                        "model": {"type": "string", "minLength": 1},
+                        "token_budget": {"type": ["integer", "null"], "minimum": 1},
+                        "config": {
+                            "type": ["object", "null"],
+                            "properties": {"default_mode": {"enum": ["audit", "optimize", "simulate"]}},
+                        },
+                    },
+                    ["messages"],
+                ),
+            }
+        },
+        "/v1/retrieve": {
+            "post": {
+                **_get("The original that a marker names, or what in it matches.", _object("hash"), errors=_MISSING),
+                "requestBody": _body({"hash": _HASH, "query": {"type": ["string", "null"]}}, ["hash"]),
+            }
+        },
+        "/v1/retrieve/{hash}": {
+            "get": _get(
+                "The same.",
+                _object("hash"),
+                [
+                    {"name": "hash", "in": "path", "required": True, "schema": _HASH},
+                    _query("query", {"type": "string"}),
+                ],
+                errors=_MISSING,
+            )
+        },
+        "/v1/retrieve/stats": {"get": _get("What is kept, what was asked for.", _object("store"), errors=(401, 503))},
+        "/v1/retrieve/tool_call": {
+            "post": {
+                **_get(
+                    "Answer a model's call of headroom_retrieve.",
+                    _object("tool_result", "success", "data"),
+                    errors=_MISSING,
+                ),
+                "requestBody": _body(
+                    {"tool_call": _CALL, "provider": {"enum": ["openai", "anthropic"]}}, ["tool_call"]
+                ),
+            }
+        },
         "/sessions": {"get": _get("The newest sessions.", _object("sessions"), [limit], errors=(400, 401))},
         "/sessions/{session}": {
             "get": _get(
@@ -87,12 +155,16 @@ def _paths() -> Json:
             "get": _get("The newest requests that failed or were left alone.", _object("requests"), [limit], (400, 401))
         },
         "/events": {
-            "get": _text(
+            "get": _operation(
                 "Server-sent events: each exchange as it ends.",
-                "text/event-stream",
+                {"text/event-stream": {"schema": {"type": "object", "properties": {"id": {"type": "string"}}}}},
                 [
                     _query("after", {"type": "integer", "minimum": 0, "maximum": 2**53}),
-                    {"name": "last-event-id", "in": "header", "schema": {"type": "integer", "minimum": 0}},
+                    {
+                        "name": "last-event-id",
+                        "in": "header",
+                        "schema": {"type": "integer", "minimum": 0, "maximum": 2**53},
+                    },
                 ],
                 errors=(400, 401),
             )

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from headroom.api.figures import Json, request_metrics, summary
 from headroom.api.live import Step
 from headroom.api.world import World
+from headroom.ledger import Exchange
 
 LOOKED_AT = 2_000
 """Rows of the ledger among which troubles are looked for."""
@@ -40,13 +41,14 @@ def timeline(world: World, session: str, with_texts: bool) -> Json:
 def troubles(world: World, limit: int) -> list[Json]:
     """The newest requests that failed here, were refused, or left as they came though they were to be looked into."""
     rows = world.ledger.recent(LOOKED_AT)
-    bad = [row for row in rows if row.outcome in ("error", "resent") or row.status >= 400 or is_fail_open(row.reason)]
+    bad = [row for row in rows if row.outcome in ("error", "resent") or row.status >= 400 or is_fail_open(row)]
     return [request_metrics(row) for row in bad[:limit]]
 
 
-def is_fail_open(reason: str) -> bool:
-    """Whether a reason says that a request left as it came since something did not work."""
-    return reason.startswith(("time budget", "engine:", "body not", "streamed:", "the provider refused"))
+def is_fail_open(row: Exchange) -> bool:
+    """Whether a request left as it came since something did not work."""
+    left = row.outcome in ("passed", "unchanged")
+    return left and row.reason.startswith(("time budget", "engine:", "body not", "streamed:", "the provider refused"))
 
 
 def _step(step: Step, with_texts: bool) -> Json:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headroom.api.live import Live
+from headroom.ccr.originals import Originals
 from headroom.ledger import Ledger
 from headroom.paths import private_dir
 
@@ -24,6 +25,7 @@ class Running:
     budget_usd: float | None
     workspace: Path
     key: str = ""
+    max_originals: int = 1000
     more: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -34,6 +36,8 @@ class World(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def live(self) -> Live: ...
+    @property
+    def originals(self) -> Originals: ...
     @property
     def running(self) -> Running: ...
     @property
