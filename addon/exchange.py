@@ -16,7 +16,7 @@ from typing import cast
 from mitmproxy import ctx, http
 from mitmproxy.addons.clientplayback import ReplayHandler
 
-from addon.rows import REFUSED, Exchange, describe, error_body, one_line, summary, take_back
+from addon.rows import REFUSED, Exchange, describe, error_body, figures, one_line, summary, take_back
 from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
@@ -38,6 +38,8 @@ from headroom.wire.usage import UsageReader
 log = logging.getLogger("headroom")
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes of a request above which it is not read: providers refuse more than that."""
+WARN_AT = 0.8
+"""Share of the daily budget at which the log says so, once a day."""
 WORKERS = 2
 WRITE_AFTER = 0.01
 """Seconds after its end that an exchange is written down."""
@@ -69,6 +71,7 @@ class Exchanges:
         """Flows of requests that are sent again as they came: they pass untouched and belong to another's exchange."""
         self._closed: deque[Exchange] = deque()
         """Exchanges that are over and not yet written down."""
+        self._warned_day = 0.0
         self._started = time.time()
         self._pool = ThreadPoolExecutor(WORKERS, "headroom")
         self._reserve = ThreadPoolExecutor(1, "headroom-held")
@@ -239,6 +242,9 @@ class Exchanges:
         day = time.time() // 86400 * 86400
         spent = await asyncio.get_running_loop().run_in_executor(self._writer, self.ledger.spent_usd, day)
         if spent < limit:
+            if spent >= WARN_AT * limit and self._warned_day != day:
+                self._warned_day = day
+                log.warning("%.2f of %.2f USD for today (UTC) are spent: above that requests get a 429", spent, limit)
             return False
         reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(day + 86400))
         self._refuse(
@@ -368,7 +374,7 @@ class Exchanges:
         except Exception as error:
             log.warning("the costs of an exchange could not be told", exc_info=error)
             row = to_row(replace(exchange, reader=None))
-        log.info("%s", one_line(row))
+        log.info("%s", one_line(row), extra={"exchange": figures(row)})
         self.ledger.record(row)
         self.live.add(row, steps_of(exchange.rewrite.blocks, exchange.arrived) if exchange.rewrite else ())
 

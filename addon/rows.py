@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mitmproxy import http
@@ -93,6 +93,12 @@ def error_body(shape: str, status: int, message: str) -> dict[str, object]:
         return {"error": {"code": status, "message": f"headroom: {message}", "status": name}}
     kind = "insufficient_quota" if status == 429 else "invalid_request_error"
     return {"error": {"message": f"headroom: {message}", "type": kind, "param": None, "code": kind}}
+
+
+def figures(row: Row) -> dict[str, object]:
+    """A row for a log that programs read; it is as free of content as the ledger."""
+    data = asdict(row)
+    return {**data, "tokens_saved": row.tokens_saved, "saved_by_strategy": dict(row.saved_by_strategy)}
 
 
 def one_line(row: Row) -> str:

@@ -10,6 +10,7 @@ from typing import cast
 from mitmproxy.options import Options
 
 from headroom import paths
+from headroom.api.gate import KEY_VARIABLE
 from headroom.cache import CacheSettings
 from headroom.ccr.ways import LEVELS, RETRIEVALS, CcrSettings
 from headroom.engine import Mode
@@ -21,8 +22,6 @@ from headroom.wire.targets import parse_hosts
 
 MODES = ("optimize", "audit", "off")
 LIVES = ("", "auto", "5m", "1h")
-API_KEY = "HEADROOM_API_KEY"
-"""What whoever asks the proxy has to show; not an option, for those can be read in the list of processes."""
 _is_name = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::\d{1,5})?").fullmatch
 
 OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
@@ -168,7 +167,7 @@ def read_settings(options: Options) -> Settings:
         CacheSettings(options.headroom_cache, ttl, options.headroom_stable_prefix),
         parse_profiles("headroom_tool_profiles", options.headroom_tool_profiles),
         CcrSettings(retrieval, options.headroom_ccr_responses, options.headroom_ccr_expansion, level),
-        os.environ.get(API_KEY, "").strip(),
+        os.environ.get(KEY_VARIABLE, "").strip(),
         _names(options.headroom_api_hosts),
     )
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import urlsplit
 
+KEY_VARIABLE = "HEADROOM_API_KEY"
+"""Has what whoever asks has to show; not an option, for those can be read in the list of processes."""
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes of a body that the API reads; providers take no larger request either."""
 COOKIE = "headroom_session"

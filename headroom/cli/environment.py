@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
+from headroom.api.gate import KEY_VARIABLE
 from headroom.cli.authority import write_bundle
 
 REPLACING = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -18,6 +20,7 @@ def client_environment(environment: Mapping[str, str], url: str, certificate: Pa
     show their real certificates.
     """
     own = [environment[name] for name in (*REPLACING, NODE, CODEX) if environment.get(name)]
+    url = with_key(url, environment.get(KEY_VARIABLE, "").strip())
     bundle = str(write_bundle(workspace, certificate, own))
     return {
         **environment,
@@ -26,3 +29,8 @@ def client_environment(environment: Mapping[str, str], url: str, certificate: Pa
         NODE: bundle if environment.get(NODE) else str(certificate),
         "NODE_USE_ENV_PROXY": "1",
     }
+
+
+def with_key(url: str, key: str) -> str:
+    """A proxy's URL with the key that it asks for, as clients show it."""
+    return url.replace("http://", f"http://headroom:{quote(key, safe='')}@", 1) if key else url

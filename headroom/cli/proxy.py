@@ -4,6 +4,7 @@ import ipaddress
 import os
 from collections.abc import Sequence
 
+from headroom.api.gate import KEY_VARIABLE
 from headroom.cli.mitmdump import run, settings_for
 from headroom.errors import StorageError
 
@@ -14,6 +15,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def set_key(typed: str | None) -> bool:
+    """Keep a key that was typed where the addon looks for it; whether there is one now.
+
+    What was typed stays in the list of processes for all to see: the variable is the better place.
+    """
+    if typed:
+        os.environ[KEY_VARIABLE] = typed
+    return bool(os.environ.get(KEY_VARIABLE, "").strip())
 
 
 def serve(host: str, port: int, log_file: str | None, settings: Sequence[str]) -> None:

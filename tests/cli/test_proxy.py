@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import stat
@@ -10,9 +11,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from headroom.cli import running
+from headroom.cli.scripts.served import _Private
+from headroom.ledger import Ledger
 from tests.cli.conftest import Place
 from tests.support.proxy import free_port
 
@@ -62,7 +66,9 @@ def test_the_options_do_what_they_say(place: Place) -> None:
     assert len(place.provider.received[0].body) > 20_000
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert any("messages claude-sonnet-4-5" in line["message"] and "mode off" in line["message"] for line in lines)
-    assert all(set(line) == {"time", "level", "message"} for line in lines)
+    assert all(set(line) - {"exchange"} == {"time", "level", "message"} for line in lines)
+    (figures,) = [line["exchange"] for line in lines if "exchange" in line]
+    assert figures["model"] == "claude-sonnet-4-5" and figures["mode"] == "off" and figures["tokens_saved"] == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -88,7 +94,7 @@ def test_after_a_kill_nothing_is_taken_for_running(place: Place) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
 def test_an_address_that_others_reach_is_refused_with_the_reason(place: Place, host: str) -> None:
     said = place.headroom("proxy", "--host", host, code=2).stderr
-    assert host in said and "other machines" in said and "--insecure" in said
+    assert host in said and "other machines" in said and "--insecure" in said and "HEADROOM_API_KEY" in said
 
 
 def test_with_insecure_it_is_not_refused(place: Place) -> None:
@@ -112,3 +118,42 @@ def test_a_wrong_option_is_said(place: Place, options: tuple[str, ...], said: st
     ran = place.headroom("proxy", "--port", "0", *options, code=code)
     assert said in ran.stdout + ran.stderr and "Traceback" not in ran.stdout
     assert not Path(running.state_file(place.workspace)).exists()
+
+
+def test_with_a_key_others_may_reach_it_and_clients_of_run_show_it(place: Place) -> None:
+    place.environment["HEADROOM_API_KEY"] = "a key/of ours"
+    with proxy(place, "--port", "0", "--host", "0.0.0.0") as one:
+        ran = place.headroom("run", "--", *place.client_command("amber"))
+        assert ran.stdout == "200 It ran twice.\n"
+        said = place.headroom("run", "--", sys.executable, "-c", SAY).stdout
+        assert said == f"http://headroom:a%20key%2Fof%20ours@127.0.0.1:{one.port}\n"
+        with pytest.raises(httpx.ProxyError), httpx.Client(proxy=one.url, trust_env=False) as client:
+            client.get("https://api.anthropic.com/")
+
+
+def test_at_four_fifths_of_the_budget_the_log_says_so_once(place: Place) -> None:
+    place.headroom("run", *place.options, "--", *place.client_command("amber"))
+    ledger = Ledger(place.workspace / "ledger.db")
+    spent = ledger.totals().cost_usd
+    ledger.close()
+    with (
+        proxy(place, "--port", "0", "--budget", f"{spent * 1.2:.9f}") as one,
+        httpx.Client(base_url=one.url, trust_env=False, timeout=30) as client,
+    ):
+        first = client.post("/v1/messages", json={"model": "claude-haiku-4-5", "max_tokens": 1, "messages": []})
+        second = client.post("/v1/messages", json={"model": "claude-haiku-4-5", "max_tokens": 1, "messages": []})
+        budget = client.get("/stats").json()["budget"]
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert budget["share"] >= 0.8
+    assert (place.home / "out").read_text().count("above that requests get a 429") == 1
+
+
+def test_a_long_log_file_is_put_aside_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "headroom.jsonl"
+    handler = _Private(str(file), maxBytes=1000, backupCount=2, encoding="utf-8")
+    for _ in range(40):
+        handler.emit(logging.LogRecord("headroom", logging.INFO, "", 0, "x" * 100, None, None))
+    handler.close()
+    files = sorted(tmp_path.iterdir())
+    assert [found.name for found in files] == ["headroom.jsonl", "headroom.jsonl.1", "headroom.jsonl.2"]
+    assert all(stat.S_IMODE(found.stat().st_mode) == 0o600 and found.stat().st_size <= 1000 for found in files)

@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import time
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from mitmproxy import ctx
@@ -14,6 +16,8 @@ from headroom.cli.running import Running, announce
 from headroom.errors import StorageError
 
 log = logging.getLogger("headroom")
+LOG_BYTES, LOG_FILES = 10_000_000, 5
+"""A log file that is longer is put aside as NAME.1, of which there are so many at the most."""
 
 
 class Served:
@@ -32,7 +36,7 @@ class Served:
         self._close()
         name = ctx.options.headroom_log_file
         if name:
-            self._file = logging.FileHandler(name, encoding="utf-8")
+            self._file = _Private(name, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
             self._file.setFormatter(_Lines())
             log.addHandler(self._file)
 
@@ -60,10 +64,23 @@ class Served:
             self._file = None
 
 
+class _Private(RotatingFileHandler):
+    """What it opens is its owner's only."""
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return os.fdopen(handle, "a", encoding=self.encoding)
+
+
 class _Lines(logging.Formatter):
+    """A JSON object a line: time, level, message, and for an exchange its figures."""
+
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = {"time": f"{moment}.{int(record.msecs):03d}Z", "level": record.levelname.lower()}
+        line: dict[str, object] = {"time": f"{moment}.{int(record.msecs):03d}Z", "level": record.levelname.lower()}
+        more = getattr(record, "exchange", None)
+        if more is not None:
+            line["exchange"] = more
         return json.dumps({**line, "message": record.getMessage()}, ensure_ascii=False)
 
 
