@@ -22,7 +22,9 @@ from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
 from headroom.api.live import Live, steps_of
 from headroom.bookkeeping import to_row
-from headroom.ccr.originals import open_originals
+from headroom.ccr.originals import Originals, open_originals
+from headroom.context.managers import IntelligentContextManager, Manager, RollingWindow
+from headroom.context.windows import Windows
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
@@ -30,6 +32,8 @@ from headroom.models import price_for
 from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key, is_sticky
 from headroom.session.identity import lower_headers
 from headroom.session.memory import SqliteMemory
+from headroom.settings import load_config
+from headroom.telemetry import get_toin
 from headroom.tokenizers import count
 from headroom.wire.spans import ScanError
 from headroom.wire.targets import Target, is_provider_host, model_from_path, target
@@ -60,6 +64,7 @@ class Exchanges:
         self.memory = SqliteMemory(settings.workspace / "state.db")
         self.originals = open_originals(path=settings.workspace / "originals.db")
         self.engine = Engine(self.memory, settings.cache, originals=self.originals, ccr=settings.ccr)
+        self.engine.windows = _windows(settings, self.originals)
         self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
         self.live = Live()
@@ -84,8 +89,10 @@ class Exchanges:
 
     def configure(self, settings: Settings) -> None:
         """Go on with other settings of the same workspace."""
-        self.settings = settings
+        if (settings.context, settings.context_limit) != (self.settings.context, self.settings.context_limit):
+            self.engine.windows = _windows(settings, self.originals)
         self.engine.cache, self.engine.ccr = settings.cache, settings.ccr
+        self.settings = settings
 
     # --- the request -------------------------------------------------------------------------------------------
 
@@ -394,6 +401,17 @@ class Exchanges:
         self.ledger.close()
         self.memory.close()
         self.originals.close()
+
+
+def _windows(settings: Settings, originals: Originals) -> Windows | None:
+    """What keeps conversations within their models' contexts, where that is asked for."""
+    if settings.context == "off":
+        return None
+    config = load_config()
+    manager: Manager = RollingWindow(replace(config.rolling_window, enabled=True))
+    if settings.context == "intelligent":
+        manager = IntelligentContextManager(replace(config.intelligent_context, enabled=True), get_toin())
+    return Windows(manager, originals, settings.context_limit)
 
 
 def _take_wishes(request: http.Request) -> dict[str, str]:

@@ -21,6 +21,7 @@ from headroom.transforms.profiles import Profile, checked_profile
 from headroom.wire.targets import parse_hosts
 
 MODES = ("optimize", "audit", "off")
+CONTEXTS = ("off", "intelligent", "rolling")
 LIVES = ("", "auto", "5m", "1h")
 _is_name = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::\d{1,5})?").fullmatch
 
@@ -72,6 +73,17 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "Add to the newest message the parts of what was left out that it names.",
     ),
     (
+        "headroom_context",
+        "off",
+        "What goes when a conversation no longer fits into its model's context: intelligent drops the messages that "
+        "are worth least, rolling the oldest, off none. Much goes at once, rarely.",
+    ),
+    (
+        "headroom_context_limit",
+        0,
+        "Tokens that are taken to fit into every model; 0: as is known of each.",
+    ),
+    (
         "headroom_time_budget",
         250,
         "Milliseconds that a request may wait for its rewriting; after that it leaves as it came, but for what was "
@@ -120,7 +132,8 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
 class Settings:
     """``hosts`` maps further hosts to shapes, ``time_budget`` is in seconds, ``budget_usd`` per day or None,
     ``beta_sessions`` how many sessions' beta headers are kept, ``api_key`` what has to be shown or "", ``api_hosts``
-    names of the proxy itself."""
+    names of the proxy itself, ``context`` what goes when a conversation no longer fits into ``context_limit`` tokens
+    (0: as many as its model takes)."""
 
     mode: Mode
     workspace: Path
@@ -135,6 +148,8 @@ class Settings:
     ccr: CcrSettings
     api_key: str
     api_hosts: frozenset[str]
+    context: str = "off"
+    context_limit: int = 0
 
 
 def read_settings(options: Options) -> Settings:
@@ -154,6 +169,11 @@ def read_settings(options: Options) -> Settings:
         raise _wrong("headroom_profile", level, " | ".join(LEVELS))
     if retrieval not in RETRIEVALS:
         raise _wrong("headroom_retrieval", retrieval, " | ".join(RETRIEVALS))
+    context = options.headroom_context
+    if context not in CONTEXTS:
+        raise _wrong("headroom_context", context, " | ".join(CONTEXTS))
+    if options.headroom_context_limit < 0:
+        raise _wrong("headroom_context_limit", options.headroom_context_limit, "tokens, or 0")
     workspace = paths.workspace_dir(options.headroom_workspace or None)
     return Settings(
         cast(Mode, mode),
@@ -169,6 +189,8 @@ def read_settings(options: Options) -> Settings:
         CcrSettings(retrieval, options.headroom_ccr_responses, options.headroom_ccr_expansion, level),
         os.environ.get(KEY_VARIABLE, "").strip(),
         _names(options.headroom_api_hosts),
+        context,
+        options.headroom_context_limit,
     )
 
 

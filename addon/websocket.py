@@ -7,7 +7,7 @@ as it would be in a request that says everything.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mitmproxy import ctx, http, websocket
 
@@ -78,6 +78,7 @@ class Sockets:
         exchange.bytes_before = exchange.bytes_after = len(body)
         whole = await asyncio.to_thread(socket.chain.ask, body)
         raw = self._raw(socket.target, flow.request, socket.headers, whole.body if whole else body)
+        raw = replace(raw, whole=True)
         exchange.arrived = raw.body
         await self._rewrite(exchange, raw)
         rewrite = exchange.rewrite

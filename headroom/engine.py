@@ -16,6 +16,7 @@ from headroom.ccr.lossy import leave_out
 from headroom.ccr.markers import Way
 from headroom.ccr.originals import Original, Originals, original_of
 from headroom.ccr.ways import CcrSettings, Tools, way_back
+from headroom.context.windows import Held, Windows
 from headroom.errors import StorageError, without_message
 from headroom.session.betas import beta_header, is_sticky, union
 from headroom.session.conversation import Conversation, Conversations, source_of, subject_of
@@ -34,7 +35,7 @@ from headroom.wire.anthropic import billing_line
 from headroom.wire.facts import first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout
 from headroom.wire.shapes import read
-from headroom.wire.spans import Patch, as_it_stood, quote, read_value, splice
+from headroom.wire.spans import Patch, ScanError, as_it_stood, quote, read_value, splice
 from headroom.wire.usage import Usage
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,10 @@ CONVERSATIONS = 256
 DECIDED_A_SECOND = 1_000_000
 """Characters that are decided in a second at the least: a text that needs more time than there is stays as it is."""
 SYSTEM_CHARACTERS = 500
+STEPS = 2
+"""How often messages are dropped of one request: after the first time what refers to them was written anew."""
+STEP_SECONDS = 2.0
+"""Time for that at the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,11 @@ class RawRequest:
     drop_billing_line: bool = False
     tool_profiles: Mapping[str, str] = field(default_factory=dict)
     all_new: bool = False
+    context_limit: int = 0
+    """Tokens that fit into the model, 0: as is known of it; ``output_buffer`` of them stay free, None: as is set."""
+    output_buffer: int | None = None
+    whole: bool = False
+    """Nothing may be dropped of it: the provider has its beginning already, and is sent the rest alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,8 @@ class Rewrite:
     history: PrefixHistory | None = None
     sent: Sent | None = None
     """What the history notes of this request."""
+    gone: Held | None = None
+    """The messages that were dropped; also where none were, but could be."""
     system: str = ""
     """The system prompt's first 500 characters: what a beta session is known by."""
 
@@ -108,6 +120,7 @@ class Rewrite:
             patches=(),
             blocks=(),
             saved={},
+            gone=None,
             tokens_after=self.tokens_before,
             plan=self.plan.as_it_came(),
             reason=reason,
@@ -128,6 +141,8 @@ class Terms:
     keeps: bool
     until: float
     all_new: bool = False
+    new_from: int = 1 << 62
+    """The turn from which on the provider has seen nothing in this form."""
 
 
 class Abandoned(Exception):
@@ -144,8 +159,10 @@ class Engine:
         conversations: int = CONVERSATIONS,
         originals: Originals | None = None,
         ccr: CcrSettings = CCR,
+        windows: Windows | None = None,
     ) -> None:
-        """Without ``originals`` nothing is ever left out."""
+        """Without ``originals`` nothing is ever left out, without ``windows`` no message is dropped."""
+        self.windows = windows
         self.cache = cache
         self.ccr = ccr
         self.originals = originals
@@ -169,7 +186,15 @@ class Engine:
         ``verdict`` first decides whether this rewrite counts: the engine, before it remembers anything, or a caller
         who waits no longer. Raises ScanError when the body can't be read, Abandoned when the caller was first.
         """
-        return self._rewrite(request, mode, until, verdict)
+        rewrite = self._rewrite(request, mode, until, verdict)
+        for _ in range(STEPS):
+            gone = self._step(request, rewrite)
+            if gone is None:
+                break
+            until = max(until, time.monotonic() + STEP_SECONDS)
+            rewrite = self._rewrite(request, mode, until, new_from=gone.at)
+            rewrite = replace(rewrite, plan=replace(rewrite.plan, broken=None))  # it was not the client
+        return rewrite
 
     def hold(self, request: RawRequest) -> Rewrite:
         """What must go out for ``request`` though there is no time to decide anything: what was decided before.
@@ -186,6 +211,7 @@ class Engine:
         until: float,
         verdict: threading.Lock | None = None,
         held: bool = False,
+        new_from: int = 1 << 62,
     ) -> Rewrite:
         hint = next((v for k in _HINTS if (v := request.headers.get(k))), "")
         conversations = self._conversations["audit" if mode == "audit" else "optimize"]
@@ -198,24 +224,28 @@ class Engine:
             found.append(conversation)
             return conversation.layout
 
+        memory = self._memory["audit" if mode == "audit" else "optimize"]
+        gone = self._gone(request, mode, memory)
         moved = self._moved(request, mode)
+        stable = bool(moved)
+        if gone is not None:
+            moved += gone.patches
         layout = read(request.shape, splice(request.body, moved), find)
         system = system_text(layout)
-        if moved:
+        if stable:
             system = system.partition(TAIL)[0]  # a session is not told by its clock
-        identity = _who(request, layout, system)
+        identity = _who(request, layout if gone is None else gone.layout, system)
         system = without_billing_line(system)[:SYSTEM_CHARACTERS]
         model = layout.string("model") or request.model
-        memory = self._memory["audit" if mode == "audit" else "optimize"]
         reason = "mode off" if mode == "off" else memory.left_alone(identity.session) or ""
         if reason and moved:
-            moved, layout = [], read(request.shape, request.body)
+            moved, gone, layout = [], None, read(request.shape, request.body)
         rewrite = Rewrite(request.body, identity, model, reason=reason, system=system)
         rewrite = self._caching(rewrite, request, layout, mode, moved)
         if reason:
             return rewrite
         conversation = found[0] if found and not held else Conversation(layout, indexed=not held)
-        terms = self._terms(request, layout, identity.session, mode, until)
+        terms = replace(self._terms(request, layout, identity.session, mode, until), new_from=new_from)
         with conversation.lock:
             if not conversation.continues_in(layout):
                 conversation = Conversation(layout)
@@ -238,6 +268,8 @@ class Engine:
                 raise Abandoned
             if terms.keeps and conversation.left_out:
                 self._touch(identity.session)
+            if gone is not None and self.windows is not None:
+                self.windows.promise(gone, identity.session)
             head = self._sizes.head(layout)
             reports, after = conversation.reports.update(layout, conversation.standings, conversation.sources, head)
         saved: Counter[str] = Counter()
@@ -250,6 +282,8 @@ class Engine:
             reason = "audit"
         elif not patches:
             reason = "nothing to gain" if reports else "no tool output"
+        if gone is not None and gone.messages:
+            reason = f"{len(gone.messages)} earlier messages dropped"
         patches += rewrite.plan.patches
         if request.drop_billing_line:
             patches += billing_line(layout)
@@ -269,9 +303,37 @@ class Engine:
             tokens_after=after,
             saved=dict(saved),
             reason=reason,
+            gone=gone,
         )
         rewrite.leaves()
         return rewrite
+
+    def _gone(self, request: RawRequest, mode: Mode, memory: Memory) -> Held | None:
+        """The messages that were dropped of this conversation before; None where none may be."""
+        if self.windows is None or mode != "optimize" or request.whole:
+            return None
+        try:
+            gone = self.windows.held(request.shape, request.body, memory)
+        except ScanError:
+            return None  # which is told when the body is read
+        except Exception as error:
+            log.warning("no messages are dropped: %s", without_message(error))
+            return None
+        return None if gone is None or provider_has_history(gone.layout) else gone
+
+    def _step(self, request: RawRequest, rewrite: Rewrite) -> Held | None:
+        """What is dropped besides since the request is too long still; None for nothing."""
+        if self.windows is None or rewrite.gone is None or request.counts:
+            return None
+        gone, provider, model = rewrite.gone, request.provider, rewrite.model
+        session, memory = rewrite.identity.session, self._memory["optimize"]
+        try:
+            budget = self.windows.budget(provider, model, request.context_limit, request.output_buffer)
+            way = way_back(self._tools.offered(gone.layout), False, self.ccr.retrieval)
+            return self.windows.step(gone, rewrite, budget, memory, way, session, provider, model)
+        except Exception as error:
+            log.warning("no messages are dropped: %s", without_message(error))
+            return None
 
     def _moved(self, request: RawRequest, mode: Mode) -> list[Patch]:
         """What makes the request's beginning stable, where that is asked for."""
@@ -317,6 +379,8 @@ class Engine:
         """Take in what the answer to a request said it used."""
         if rewrite.history is not None and rewrite.sent is not None:
             settle(rewrite.plan, rewrite.history, rewrite.sent, usage, time.time())
+        if self.windows is not None:
+            self.windows.settle(rewrite.identity.session, rewrite.tokens_after, usage)
 
     def leave_alone(self, session: str, reason: str) -> None:
         """From now on no request of this session is rewritten; ``reason`` goes into the ledger."""
@@ -336,7 +400,7 @@ class Engine:
         known = memory.find(
             key for block, key in zip(layout.blocks[start:], keys, strict=True) if block.kind == "result"
         )
-        new_from = 0 if terms.all_new else layout.first_new_turn
+        new_from = 0 if terms.all_new else min(layout.first_new_turn, terms.new_from)
         empty = LineIndex() if history_may_vanish(layout) else None
         decided: list[Decision] = []
         promised: list[Original] = []
@@ -454,13 +518,17 @@ class Engine:
 _HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "session_id")
 
 
+def provider_has_history(layout: Layout) -> bool:
+    """Whether the request goes on with what the provider has stored."""
+    spans = [layout.fields.get(name) for name in ("previous_response_id", "conversation")]
+    return any(span is not None and layout.body[span.start : span.end] != b"null" for span in spans)
+
+
 def history_may_vanish(layout: Layout) -> bool:
     """Whether the provider may take away what a reference points at: it was asked to clear tool results, to compact or
     to drop what does not fit, or it holds the history itself."""
-    for name in ("previous_response_id", "conversation"):
-        span = layout.fields.get(name)
-        if span is not None and layout.body[span.start : span.end] != b"null":
-            return True
+    if provider_has_history(layout):
+        return True
     if layout.string("truncation") == "auto":
         return True
     span = layout.fields.get("context_management")

@@ -23,6 +23,8 @@ WRONG_OPTIONS = {
     "headroom_tool_profiles=Bash=hard": "headroom_tool_profiles is 'Bash=hard'; allowed: name=profile",
     "headroom_profile=brave": "headroom_profile is 'brave'; allowed: safe | balanced | max",
     "headroom_retrieval=mail": "headroom_retrieval is 'mail'; allowed: auto | native | tool | mcp | command | off",
+    "headroom_context=big": "headroom_context is 'big'; allowed: off | intelligent | rolling",
+    "headroom_context_limit=-1": "headroom_context_limit is -1; allowed: tokens, or 0",
     "headroom_time_budget=0": "headroom_time_budget is 0; allowed: milliseconds, at least 1",
     "headroom_budget=ten": "headroom_budget is 'ten'; allowed: US dollars above 0",
     "headroom_budget=-1": "headroom_budget is '-1'; allowed: US dollars above 0",
