@@ -71,7 +71,7 @@ class Received:
 def shape_of(path: str) -> str | None:
     """The shape of the requests that go to a path; None when it is not a model call."""
     path = urlsplit(path).path
-    if path.endswith(("/messages", "/messages/count_tokens")):
+    if path.endswith(("/messages", "/messages/count_tokens", ":rawPredict", ":streamRawPredict")):
         return "anthropic"
     if path.endswith("/chat/completions"):
         return "openai-chat"
