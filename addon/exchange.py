@@ -91,7 +91,7 @@ class Exchanges:
         """Go on with other settings of the same workspace."""
         if (settings.context, settings.context_limit) != (self.settings.context, self.settings.context_limit):
             self.engine.windows = _windows(settings, self.originals)
-        self.engine.cache, self.engine.ccr = settings.cache, settings.ccr
+        self.engine.cache, self.engine.promises.settings = settings.cache, settings.ccr
         self.settings = settings
 
     # --- the request -------------------------------------------------------------------------------------------

@@ -12,12 +12,15 @@ from typing import Literal
 from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, settle
 from headroom.cache.anthropic import CACHES_ITSELF
 from headroom.cache.stable import TAIL, stabilize, tail_start
+from headroom.ccr.deferred import RETRIEVED
 from headroom.ccr.lossy import leave_out
 from headroom.ccr.markers import Way
 from headroom.ccr.originals import Original, Originals, original_of
-from headroom.ccr.ways import CcrSettings, Tools, way_back
+from headroom.ccr.promises import Promises, ToolPlan
+from headroom.ccr.tool import TOKENS as TOOL_TOKENS
+from headroom.ccr.ways import CcrSettings, Offered
 from headroom.context.windows import Held, Windows
-from headroom.errors import StorageError, without_message
+from headroom.errors import without_message
 from headroom.session.betas import beta_header, is_sticky, union
 from headroom.session.conversation import Conversation, Conversations, source_of, subject_of
 from headroom.session.identity import Identity, client_of, identify, without_billing_line
@@ -34,8 +37,8 @@ from headroom.transforms.profiles import Profile, may_leave_out, profile
 from headroom.wire.anthropic import billing_line
 from headroom.wire.facts import first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout
-from headroom.wire.shapes import read
-from headroom.wire.spans import Patch, ScanError, as_it_stood, quote, read_value, splice
+from headroom.wire.shapes import no_error, read
+from headroom.wire.spans import Patch, ScanError, Span, as_it_stood, quote, read_value, splice
 from headroom.wire.usage import Usage
 
 log = logging.getLogger(__name__)
@@ -140,6 +143,7 @@ class Terms:
     session: str
     keeps: bool
     until: float
+    offered: Offered
     all_new: bool = False
     new_from: int = 1 << 62
     """The turn from which on the provider has seen nothing in this form."""
@@ -164,10 +168,7 @@ class Engine:
         """Without ``originals`` nothing is ever left out, without ``windows`` no message is dropped."""
         self.windows = windows
         self.cache = cache
-        self.ccr = ccr
-        self.originals = originals
-        self._tools = Tools()
-        self._unkept = False
+        self.promises = Promises(originals, ccr)
         self._prefixes = Prefixes()
         self._memory: dict[str, Memory] = {"optimize": memory, "audit": RamMemory()}
         self._conversations = {mode: Conversations(conversations) for mode in self._memory}
@@ -245,7 +246,8 @@ class Engine:
         if reason:
             return rewrite
         conversation = found[0] if found and not held else Conversation(layout, indexed=not held)
-        terms = replace(self._terms(request, layout, identity.session, mode, until), new_from=new_from)
+        terms, tool = self._terms(request, layout, identity.session, memory, mode, 0.0 if held else until)
+        terms = replace(terms, new_from=new_from)
         with conversation.lock:
             if not conversation.continues_in(layout):
                 conversation = Conversation(layout)
@@ -253,7 +255,7 @@ class Engine:
                 decided = self._advance(conversation, layout, terms, memory)
                 counts = verdict is None or verdict.acquire(blocking=False)
                 if counts:
-                    memory.remember(decided)
+                    memory.remember([*tool.decided, *decided])
             except BaseException:
                 conversations.drop(conversation)
                 raise
@@ -267,7 +269,7 @@ class Engine:
             if not counts:  # but what was read stays read: the next request of a long conversation is in time
                 raise Abandoned
             if terms.keeps and conversation.left_out:
-                self._touch(identity.session)
+                self.promises.touch(identity.session)
             if gone is not None and self.windows is not None:
                 self.windows.promise(gone, identity.session)
             head = self._sizes.head(layout)
@@ -278,12 +280,23 @@ class Engine:
             if report.replacement is not None:
                 saved.update(report.saved)
                 patches.append(Patch(*report.span, quote(report.replacement)))
+                if (
+                    RETRIEVED in report.saved
+                    and report.hash
+                    and (flag := no_error(layout, Span(*report.span))) is not None
+                ):
+                    patches.append(flag)
         if patches and mode == "audit":
             reason = "audit"
         elif not patches:
             reason = "nothing to gain" if reports else "no tool output"
         if gone is not None and gone.messages:
             reason = f"{len(gone.messages)} earlier messages dropped"
+        if tool.patch is not None:
+            patches.append(tool.patch)
+            tokens = self._sizes.text(tool.patch.replacement)
+            saved[TOOL_TOKENS] = -tokens
+            after += tokens
         patches += rewrite.plan.patches
         if request.drop_billing_line:
             patches += billing_line(layout)
@@ -386,12 +399,26 @@ class Engine:
         """From now on no request of this session is rewritten; ``reason`` goes into the ledger."""
         self._memory["optimize"].leave_alone(session, reason)
 
-    def _terms(self, request: RawRequest, layout: Layout, session: str, mode: Mode, until: float) -> Terms:
-        way = None
-        if self.originals is not None and self.ccr.level != "safe":
-            way = way_back(self._tools.offered(layout), False, self.ccr.retrieval)
-        keeps = self.originals is not None and mode == "optimize"
-        return Terms(request.tool_profiles, way, self.ccr.level, session, keeps, until, request.all_new)
+    def called(self, call: str, name: str, arguments: Mapping[str, object]) -> None:
+        """Note a call of our tool in an answer that stays at the provider: its request will not repeat it."""
+        self.promises.called(call, name, arguments)
+
+    def _terms(
+        self, request: RawRequest, layout: Layout, session: str, memory: Memory, mode: Mode, until: float
+    ) -> tuple[Terms, ToolPlan]:
+        """What may be done in this request, and what becomes of our tool."""
+        level, promises = self.promises.settings.level, self.promises
+        offered = promises.offered(layout, session)
+
+        def worth() -> bool:
+            if not until or not any(may_leave_out(name, request.tool_profiles, level) for name in offered.names):
+                return False
+            return promises.settings.retrieval == "tool"
+
+        tool = promises.tool(layout, offered, session, memory, None if request.counts else worth)
+        way = promises.way(offered, tool.there)
+        keeps = promises.originals is not None and mode == "optimize"
+        return Terms(request.tool_profiles, way, level, session, keeps, until, offered, request.all_new), tool
 
     def _advance(self, conversation: Conversation, layout: Layout, terms: Terms, memory: Memory) -> list[Decision]:
         """Take in the blocks that the conversation does not have yet; what was newly decided about them."""
@@ -410,6 +437,10 @@ class Engine:
                 continue
             text = layout.text(block)
             standing = self._remembered(conversation, known.get(key, ()), empty is None)
+            if standing is None and text is not None and block.turn >= new_from:
+                standing = self._given(conversation, layout, block, key, terms)
+                if standing is not None and standing.decision is not None:
+                    decided.append(standing.decision)
             if standing is None and text is not None:
                 lost = key in known  # decided before, but what it refers to no longer stands here
                 in_time = time.monotonic() + len(text) / DECIDED_A_SECOND < terms.until
@@ -425,11 +456,11 @@ class Engine:
                     standing = Standing(key, estimate(text), None, reason)
             elif standing is None:
                 standing = Standing(key, span_tokens(block.span), None, "not plain text")
-            elif standing.decision is not None and standing.decision.hash and text is not None:
+            elif _leaves_out(standing) and text is not None:
                 promised.append(_original(layout, block, text, terms.session))
             conversation.stands(key, standing, source_of(layout, block, number), *([text] if text is not None else []))
-        if promised and terms.keeps:
-            self._keep_again(promised)
+        if promised and terms.keeps:  # what was left out by an earlier process, or in a session this one is a copy of
+            self.promises.keep(promised)
         return decided
 
     def _add_source(self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes) -> None:
@@ -477,7 +508,7 @@ class Engine:
             original = _original(layout, block, text, terms.session)
             lossless = shortened.tokens if shortened else tokens
             form = leave_out(text, tokens, lossless, index, subject, context, terms.way, original.hash)
-            if form is not None and (form.lossless or not terms.keeps or self._keep(original)):
+            if form is not None and (form.lossless or not terms.keeps or self.promises.keep([original])):
                 shortened, hash = form, "" if form.lossless else original.hash
         if shortened is None or len(quote(shortened.text)) > block.span.end - block.span.start:
             return Standing(key, tokens, None, "nothing to gain")
@@ -485,34 +516,22 @@ class Engine:
         decision = Decision(key, shortened.text, tokens, shortened.tokens, shortened.saved, needs, hash)
         return Standing(_identity(decision), tokens, decision)
 
-    def _keep(self, original: Original) -> bool:
-        """Store an original; without that nothing may be left out of it."""
-        assert self.originals is not None
-        try:
-            self.originals.keep([original])
-        except StorageError as error:
-            if not self._unkept:
-                log.warning("originals can't be kept, nothing is left out: %s", error.message)
-            self._unkept = True
-            return False
-        self._unkept = False
-        return True
+    def _given(
+        self, conversation: Conversation, layout: Layout, block: Block, key: bytes, terms: Terms
+    ) -> Standing | None:
+        """What stands for a client's word that it has no tool of ours; None for any other result."""
+        arguments = self.promises.call(layout, block, terms.offered)
+        if arguments is None or block.part:
+            return None
 
-    def _keep_again(self, promised: list[Original]) -> None:
-        """What was left out in an earlier process, or in the session that this one is a copy of, is there still."""
-        assert self.originals is not None
-        try:
-            self.originals.keep(promised)
-        except StorageError as error:
-            log.warning("originals of what was left out before can't be kept: %s", error.message)
+        def here(hash: str) -> str | None:
+            number = conversation.left_out.get(hash)
+            return layout.text(layout.blocks[number]) if number is not None else None
 
-    def _touch(self, session: str) -> None:
-        """Nothing that a session was promised expires while it lives."""
-        assert self.originals is not None
-        try:
-            self.originals.touch(session)
-        except StorageError as error:
-            log.warning("a session's originals could not be kept longer: %s", error.message)
+        given = self.promises.answer(arguments, here)
+        before, after = count(layout.text(block) or ""), count(given.text)
+        decision = Decision(key, given.text, before, after, {RETRIEVED: before - after}, hash=given.hash)
+        return Standing(_identity(decision), before, decision)
 
 
 _HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "session_id")
@@ -541,6 +560,12 @@ def history_may_vanish(layout: Layout) -> bool:
 
 def _original(layout: Layout, block: Block, text: str, session: str) -> Original:
     return original_of(text, session, layout.tool(block), subject_of(layout.arguments(block))[1])
+
+
+def _leaves_out(standing: Standing) -> bool:
+    """Whether an original is promised for what stands there."""
+    decision = standing.decision
+    return decision is not None and bool(decision.hash) and RETRIEVED not in decision.saved
 
 
 def _who(request: RawRequest, layout: Layout, system: str) -> Identity:

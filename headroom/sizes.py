@@ -52,6 +52,12 @@ class Sizes:
     def __init__(self) -> None:
         self._known: dict[bytes, int] = {}
 
+    def text(self, raw: bytes) -> int:
+        """Tokens of a text that comes again and again."""
+        if raw not in self._known:
+            self._known[raw] = count(raw.decode("utf-8", "replace"))
+        return self._known[raw]
+
     def head(self, layout: Layout) -> int:
         """Tokens before the messages."""
         total = 0

@@ -57,7 +57,8 @@ class Conversation:
         self.sources.append(source)
         replacement = standing.decision.replacement if standing.decision else None
         if standing.decision is not None and standing.decision.hash:  # the original does not stand here
-            self.left_out.setdefault(standing.decision.hash, len(self.keys) - 1)
+            if standing.decision.before > standing.decision.after:
+                self.left_out.setdefault(standing.decision.hash, len(self.keys) - 1)
             texts, replacement = (standing.decision.replacement,), None
         if not self.indexed:
             return

@@ -1,5 +1,7 @@
 """Anthropic Messages: https://docs.anthropic.com/en/api/messages"""
 
+from bisect import bisect_right
+
 from headroom.wire.layout import Block, Cacheable, Call, Layout, Turn
 from headroom.wire.spans import Patch, Span, elements, members, read_string, skip_value, walk_array
 
@@ -83,3 +85,16 @@ def billing_line(layout: Layout) -> list[Patch]:
         return []
     said = read_string(layout.body, members(text, blocks[0].start)[0].get("text")) or ""
     return [Patch(blocks[0].start, blocks[1].start, b"")] if said.startswith("x-anthropic-billing-header:") else []
+
+
+def no_error(layout: Layout, span: Span) -> Patch | None:
+    """What takes the flag of an error off the tool result whose text stands at ``span``; None where it has none."""
+    number = bisect_right(layout.cacheable, span.start, key=lambda block: block.span.start) - 1
+    if number < 0:
+        return None
+    start, end = layout.cacheable[number].span
+    found, _ = members(layout.body[start:end].decode("latin-1"), 0)
+    flag = found.get("is_error")
+    if flag is None or layout.body[start + flag.start : start + flag.end] != b"true":
+        return None
+    return Patch(start + flag.start, start + flag.end, b"false")

@@ -1,12 +1,16 @@
 """Gemini generateContent and streamGenerateContent, at Google AI and Vertex AI:
 https://ai.google.dev/api/generate-content"""
 
+import re
 from hashlib import blake2b
 
 from headroom.wire.layout import Block, Call, Layout, Turn
-from headroom.wire.spans import Span, elements, members, read_string, skip_value, walk_array, walk_object
+from headroom.wire.spans import Patch, Span, elements, members, read_string, skip_value, walk_array, walk_object
 
 LIST = "contents"
+_ERROR_KEY = re.compile(rb'\{\s*"(error)"\s*:\s*\Z')
+_KEY_WITHIN = 64
+"""Bytes before a string within which its key stands, blanks included."""
 
 
 def turn(layout: Layout, text: str, start: int, index: int) -> int:
@@ -80,3 +84,9 @@ def _strings(text: str, start: int, found: list[Span]) -> int:
     if mark == '"':
         found.append(Span(start, end))
     return end
+
+
+def no_error(layout: Layout, span: Span) -> Patch | None:
+    """What names the string at ``span`` output where the client named it error."""
+    before = _ERROR_KEY.search(layout.body, max(0, span.start - _KEY_WITHIN), span.start)
+    return Patch(before.start(1), before.end(1), b"output") if before else None

@@ -134,7 +134,7 @@ def test_without_a_store_that_works_nothing_is_left_out(caplog: pytest.LogCaptur
     text = result(send(to, messages()))
     assert "Retrieve" not in text and "\n1123" in text
     assert result(send(to, messages(more=1))) == text
-    assert caplog.text.count("originals can't be kept, nothing is left out: the disk is full") == 1
+    assert caplog.text.count("originals can't be kept, nothing more is left out: the disk is full") == 1
 
 
 def test_an_audit_says_what_would_be_saved_and_keeps_nothing() -> None:

@@ -1,0 +1,175 @@
+"""What the engine asks of this package: the way back of a request, the originals, the answers, our tool."""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from headroom.ccr import tool
+from headroom.ccr.deferred import Given, answer
+from headroom.ccr.markers import Way
+from headroom.ccr.originals import Original, Originals
+from headroom.ccr.ways import OURS, CcrSettings, Offered, Tools, client_tool, way_back
+from headroom.errors import StorageError
+from headroom.session.memory import Decision, Memory
+from headroom.stores.entries import State
+from headroom.wire.layout import Block, Layout
+from headroom.wire.spans import Patch
+
+log = logging.getLogger(__name__)
+SESSIONS = 1000
+CALLS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPlan:
+    """What puts our tool into a request (None: nothing does), whether the model has it, what is to be remembered."""
+
+    patch: Patch | None = None
+    there: bool = False
+    decided: tuple[Decision, ...] = ()
+
+
+class Promises:
+    """Keeps originals and gives them back; any thread may use it. Without ``originals`` nothing is ever left out."""
+
+    def __init__(self, originals: Originals | None, settings: CcrSettings) -> None:
+        self.originals = originals
+        self.settings = settings
+        self._tools = Tools()
+        self._failing = False
+        self._lock = threading.Lock()
+        self._offered: OrderedDict[str, Offered] = OrderedDict()
+        """What sessions offered last, for requests that go on from one at the provider and list no tools."""
+        self._calls: OrderedDict[str, tuple[str, Mapping[str, object]]] = OrderedDict()
+
+    # --- the way back ------------------------------------------------------------------------------------------
+
+    def offered(self, layout: Layout, session: str) -> Offered:
+        """What a request offers the model to call."""
+        found = self._tools.offered(layout)
+        chained = "previous_response_id" in layout.fields and layout.string("previous_response_id")
+        with self._lock:
+            if found.names:
+                _put(self._offered, session, found, SESSIONS)
+            elif chained and session in self._offered:
+                before = self._offered[session]
+                return Offered(before.names, before.free and found.reason == "no tools", found.reason)
+        return found
+
+    def way(self, offered: Offered, injected: bool) -> Way | None:
+        """How the model can have back what is left out now; None for not at all."""
+        if self.originals is None or self.settings.level == "safe":
+            return None
+        return way_back(offered, injected, self.settings.retrieval)
+
+    def tool(
+        self, layout: Layout, offered: Offered, session: str, memory: Memory, worth: Callable[[], bool] | None
+    ) -> ToolPlan:
+        """What puts our tool into this request, whether the model has it, and what is to be remembered of that.
+
+        A session that began with it has it in every later request, whatever the settings are by now. ``worth`` is
+        asked where a session begins; None for a request that settles nothing.
+        """
+        if not offered.names:
+            return ToolPlan()
+        keys = tool.keys(layout, session, offered.names)
+        known = memory.find(keys)
+        found = next((known[key][0].replacement for key in keys if key in known), None)
+        if found is None:
+            if self.originals is None or self.settings.level == "safe" or worth is None:
+                return ToolPlan()
+            wanted = self._wanted(layout, offered) and worth()
+            found = tool.definition(layout.shape) if wanted else ""
+            # that it began without is remembered of the session alone, not of all that begin as it did
+            new = [Decision(key, found, 0, 0) for key in (keys if found else keys[:1])]
+        else:
+            new = [Decision(key, found, 0, 0) for key in keys[:1] if key not in known]
+        return ToolPlan(tool.insertion(layout, found) if found else None, bool(found), tuple(new))
+
+    def _wanted(self, layout: Layout, offered: Offered) -> bool:
+        settings = self.settings
+        return (
+            self.originals is not None
+            and settings.responses
+            and settings.level != "safe"
+            and settings.retrieval in ("auto", "tool")
+            and offered.free
+            and not client_tool(offered.names)
+            and tool.begins(layout)
+        )
+
+    # --- originals ---------------------------------------------------------------------------------------------
+
+    def keep(self, originals: Sequence[Original]) -> bool:
+        """Store originals; where that fails nothing may be left out of them."""
+        if self.originals is None:
+            return False
+        try:
+            self.originals.keep(originals)
+        except StorageError as error:
+            if not self._failing:
+                log.warning("originals can't be kept, nothing more is left out: %s", error.message)
+            self._failing = True
+            return False
+        self._failing = False
+        return True
+
+    def touch(self, session: str) -> None:
+        """Nothing that a session was promised expires while it lives."""
+        if self.originals is None:
+            return
+        try:
+            self.originals.touch(session)
+        except StorageError as error:
+            log.warning("what a session was promised could not be kept longer: %s", error.message)
+
+    # --- answers -----------------------------------------------------------------------------------------------
+
+    def called(self, call: str, name: str, arguments: Mapping[str, object]) -> None:
+        """Note a call of our tool that the model made in an answer whose request will not repeat it."""
+        with self._lock:
+            _put(self._calls, call, (name, arguments), CALLS)
+
+    def call(self, layout: Layout, block: Block, offered: Offered) -> Mapping[str, object] | None:
+        """The arguments of a call of our tool that the client can't answer; None for any other call."""
+        if not self.settings.responses or self.originals is None:
+            return None
+        name = layout.tool(block)
+        with self._lock:
+            noted = self._calls.get(block.call)
+        if not name and noted:
+            name = noted[0]
+        if name not in OURS or name in offered.names:
+            return None
+        return layout.arguments(block) if block.call in layout.calls else noted[1] if noted else {}
+
+    def answer(self, arguments: Mapping[str, object], here: Callable[[str], str | None]) -> Given:
+        """Answer a call; ``here`` looks into the request itself, where the client still has what it once sent."""
+
+        def find(hash: str) -> str | None:
+            text = here(hash)
+            if text is not None or self.originals is None:
+                return text
+            try:
+                original = self.originals.get(hash)
+            except StorageError as error:
+                log.warning("an original can't be read: %s", error.message)
+                return None
+            return original.text if original else None
+
+        def state(hash: str) -> State | None:
+            try:
+                return self.originals.state(hash) if self.originals is not None else "unknown"
+            except StorageError:
+                return None
+
+        return answer(arguments, find, state)
+
+
+def _put[K, V](table: OrderedDict[K, V], key: K, value: V, limit: int) -> None:
+    table[key] = value
+    table.move_to_end(key)
+    while len(table) > limit:
+        table.popitem(last=False)
