@@ -18,7 +18,7 @@ from headroom.ccr.markers import Way
 from headroom.ccr.originals import Original, Originals, original_of
 from headroom.ccr.promises import Promises, ToolPlan
 from headroom.ccr.tool import TOKENS as TOOL_TOKENS
-from headroom.ccr.ways import CcrSettings, Offered
+from headroom.ccr.ways import CcrSettings, Offered, way_back
 from headroom.context.windows import Held, Windows
 from headroom.errors import without_message
 from headroom.session.betas import beta_header, is_sticky, union
@@ -342,7 +342,9 @@ class Engine:
         session, memory = rewrite.identity.session, self._memory["optimize"]
         try:
             budget = self.windows.budget(provider, model, request.context_limit, request.output_buffer)
-            way = way_back(self._tools.offered(gone.layout), False, self.ccr.retrieval)
+            offered = self.promises.offered(gone.layout, session)
+            there = self.promises.tool(gone.layout, offered, session, memory, None).there
+            way = way_back(offered, there, self.promises.settings.retrieval)
             return self.windows.step(gone, rewrite, budget, memory, way, session, provider, model)
         except Exception as error:
             log.warning("no messages are dropped: %s", without_message(error))
