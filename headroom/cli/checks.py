@@ -46,6 +46,8 @@ FLOW_REQUESTS = 10
 """With fewer requests of which none was rewritten, nothing can be said."""
 NO_FAULT = ("no tool output", "bypass")
 """Reasons for which nothing is to be rewritten; they tell nothing about us."""
+FLOW_BREAKS = 5
+"""Changes of a kind that are worth being told."""
 ANSWER_SECONDS = 3.0
 LIVE_REQUESTS = 4
 
@@ -62,6 +64,13 @@ _REMEDIES = (
     ("refused", "the provider refused rewritten requests: please report the client and the model with the reason"),
     ("the provider refused", "the provider refused rewritten requests: please report the client and the model"),
     ("signed", "signed requests can't be changed; use the provider's own API where you can"),
+)
+
+
+_UNSTEADY = ("time", "date", "id", "tool order", "key order")
+_STEADIER = (
+    "put what changes last, or into the newest message; where nobody can change the program, headroom_stable_prefix"
+    " moves times, dates and ids to the end of the system prompt and sorts tools (docs/caching.md)"
 )
 
 
@@ -213,6 +222,29 @@ def traffic() -> list[Finding]:
     return [Finding("traffic", f"{told}: {reasons}", remedy or "please report these reasons, with the client's name")]
 
 
+def prefixes() -> list[Finding]:
+    """What clients change of what they sent before, so that the provider has to read it again for its full price."""
+    path = paths.ledger_path()
+    if not path.exists() or databases()[0].remedy:
+        return []
+    ledger = Ledger(path)
+    try:
+        found = ledger.breaks(time.time() - FLOW_SECONDS)
+    finally:
+        ledger.close()
+    told = [
+        Finding(
+            "prefix",
+            f"clients changed their {one.part} ({one.kind}) {one.times:,} times in 7 days: {one.tokens:,} tokens"
+            f" were billed again, ${one.usd:.2f}",
+            _STEADIER if one.kind in _UNSTEADY else "",
+        )
+        for one in found
+        if one.times >= FLOW_BREAKS
+    ]
+    return told[:3]
+
+
 def exchange() -> list[Finding]:
     """A few requests through a real mitmdump with the addon to a stand-in, on loopback and in a folder of its own."""
     from headroom.demo.play import stage
@@ -238,7 +270,7 @@ def all_checks(confdir: str | None) -> Sequence[Callable[[], list[Finding]]]:
     """In the order in which they are told."""
     return (
         *(versions, lambda: settings(confdir), environment, workspace, lambda: certificate(confdir), databases),
-        *(proxy, traffic, exchange),
+        *(proxy, traffic, prefixes, exchange),
     )
 
 

@@ -1,16 +1,18 @@
 """`headroom stats` and `headroom sessions`: sums from the ledger."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
 from headroom import paths
 from headroom.cli.output import moment, new_table, print_json, print_table, share, usd
 from headroom.errors import StorageError
-from headroom.ledger import Ledger, Totals
+from headroom.ledger import Breaks, Ledger, Totals
 
 NUMBERS = ("requests", "rewritten", "tokens before", "saved", "share", "billed", "without us", "net saving")
+
+MOST_BREAKS = 8
 
 
 def show_stats(since: str, by: str | None, as_json: bool) -> None:
@@ -19,9 +21,18 @@ def show_stats(since: str, by: str | None, as_json: bool) -> None:
     with ledger() as open_ledger:
         sums = open_ledger.totals(since=begin)
         groups = open_ledger.by(by, begin) if by else []
+        breaks = open_ledger.breaks(begin)
     if as_json:
         named = {"by": by, "groups": [{"name": name, **as_data(part)} for name, part in groups]} if by else {}
-        print_json({"since": since, "since_unix": begin, "totals": as_data(sums), **named})
+        print_json(
+            {
+                "since": since,
+                "since_unix": begin,
+                "totals": as_data(sums),
+                "breaks": [asdict(one) for one in breaks],
+                **named,
+            }
+        )
     elif not sums.requests:
         print("no request" if since == "all" else f"no request since {moment(begin)}")
     elif by:
@@ -33,6 +44,8 @@ def show_stats(since: str, by: str | None, as_json: bool) -> None:
         print_table(table)
     else:
         _print_sums(sums)
+        if breaks:
+            _print_breaks(breaks)
 
 
 def show_sessions(limit: int, as_json: bool) -> None:
@@ -116,6 +129,14 @@ def _print_sums(sums: Totals) -> None:
     ]
     for row in rows:
         table.add_row(*row)
+    print_table(table)
+
+
+def _print_breaks(breaks: Sequence[Breaks]) -> None:
+    """What kept prefixes from being read from the provider's cache."""
+    table = new_table("changed by the client", "what", numbers=("times", "tokens billed again", "USD"))
+    for one in breaks[:MOST_BREAKS]:
+        table.add_row(one.part, one.kind, f"{one.times:,}", f"{one.tokens:,}", usd(one.usd))
     print_table(table)
 
 

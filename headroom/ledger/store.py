@@ -42,6 +42,18 @@ class SessionTotals:
     totals: Totals
 
 
+@dataclass(frozen=True, slots=True)
+class Breaks:
+    """Prefixes that broke in the same way: ``part`` and ``kind`` as in ``Exchange``, all messages taken together.
+    ``tokens`` were billed once more, in ``times`` requests together, for ``usd``."""
+
+    part: str
+    kind: str
+    times: int
+    tokens: int
+    usd: float
+
+
 class Ledger:
     """Every exchange of a workspace. Any thread may use it, and several processes the same file.
 
@@ -157,6 +169,11 @@ class Ledger:
         """Why requests that were to be rewritten were not, with how often, the most frequent first."""
         with self._lock:
             return self._read(lambda database: tables.reasons(database, since)) or []
+
+    def breaks(self, since: float = 0.0) -> list[Breaks]:
+        """What clients changed of what they had sent before, the dearest first."""
+        with self._lock:
+            return [Breaks(*row) for row in self._read(lambda database: tables.breaks(database, since)) or []]
 
     def close(self) -> None:
         """Write what still waits and the savings file, then let go of both. May be called twice."""

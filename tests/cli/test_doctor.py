@@ -219,6 +219,23 @@ def test_traffic_with_nothing_to_rewrite_or_little_or_some_rewritten_is_fine() -
     assert _one(checks.traffic).remedy == ""
 
 
+def test_prefixes_that_clients_break_again_and_again_are_told_with_their_price() -> None:
+    assert checks.prefixes() == []
+    ledger = Ledger(paths.ledger_path())
+    broken = {"break_at": 900, "break_tokens": 2_000, "break_usd": 0.01}
+    for number in range(5):
+        ledger.record(row(break_part="system", break_kind="time", **broken))
+        ledger.record(row(break_part=f"message {number}", break_kind="text", **broken))
+    ledger.record(row(break_part="tools", break_kind="tool order", **broken))  # once is no habit
+    ledger.close()
+    unsteady, other = sorted(checks.prefixes(), key=lambda finding: not finding.remedy)
+    assert unsteady.found == (
+        "clients changed their system (time) 5 times in 7 days: 10,000 tokens were billed again, $0.05"
+    )
+    assert "headroom_stable_prefix=true" in unsteady.remedy
+    assert "messages (text) 5 times" in other.found and other.remedy == ""
+
+
 def _one(check: Callable[[], list[Finding]]) -> Finding:
     (finding,) = check()
     return finding

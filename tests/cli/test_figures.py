@@ -63,6 +63,25 @@ def test_stats_for_people(filled: Place) -> None:
     assert "\x1b" not in said + by
 
 
+def test_stats_say_what_broke_prefixes_and_what_it_cost(filled: Place) -> None:
+    ledger = Ledger(filled.workspace / "ledger.db")
+    for number in range(3):
+        clock = {"break_part": "system", "break_kind": "time", "break_tokens": 3_000, "break_usd": 0.01}
+        ledger.record(row(**clock, break_at=800))
+        cleared = {"break_part": f"message {number}", "break_kind": "text", "break_tokens": 500, "break_usd": 0.002}
+        ledger.record(row(**cleared, break_at=9_000))
+    ledger.record(row(20 * DAY, break_part="tools", break_kind="tool order", break_tokens=5, break_usd=9.0))
+    ledger.close()
+
+    said = json.loads(filled.headroom("stats", "--since", "7d", "--json").stdout)
+    assert said["breaks"] == [
+        {"part": "system", "kind": "time", "times": 3, "tokens": 9_000, "usd": pytest.approx(0.03)},
+        {"part": "messages", "kind": "text", "times": 3, "tokens": 1_500, "usd": pytest.approx(0.006)},
+    ]
+    shown = filled.headroom("stats", "--since", "7d").stdout
+    assert re.search(r"system +time +3 +9,000 +\$0\.0300\n *messages +text +3 +1,500 +\$0\.0060", shown)
+
+
 def test_sessions_come_newest_first(filled: Place) -> None:
     said = json.loads(filled.headroom("sessions", "--json").stdout)
     assert [(one["session"], one["requests"]) for one in said] == [("two", 1), ("one", 3)]
