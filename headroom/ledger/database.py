@@ -176,8 +176,8 @@ def breaks(database: sqlite3.Connection, since: float) -> list[tuple[str, str, i
     """What clients changed of what they had sent before, from ``since`` (unix seconds) on, the dearest first: where
     (messages taken together), what it was, how often, tokens billed once more, USD for them."""
     return database.execute(
-        "SELECT CASE WHEN break_part LIKE 'message %' THEN 'messages' ELSE break_part END AS part, break_kind, COUNT(*),"
-        " SUM(break_tokens), TOTAL(break_usd) FROM exchanges WHERE time >= ? AND break_kind != ''"
+        "SELECT CASE WHEN break_part LIKE 'message %' THEN 'messages' ELSE break_part END AS part, break_kind,"
+        " COUNT(*), SUM(break_tokens), TOTAL(break_usd) FROM exchanges WHERE time >= ? AND break_kind != ''"
         " GROUP BY part, break_kind ORDER BY TOTAL(break_usd) DESC, COUNT(*) DESC, part, break_kind",
         (since,),
     ).fetchall()

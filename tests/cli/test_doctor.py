@@ -232,7 +232,7 @@ def test_prefixes_that_clients_break_again_and_again_are_told_with_their_price()
     assert unsteady.found == (
         "clients changed their system (time) 5 times in 7 days: 10,000 tokens were billed again, $0.05"
     )
-    assert "headroom_stable_prefix=true" in unsteady.remedy
+    assert "headroom_stable_prefix moves" in unsteady.remedy
     assert "messages (text) 5 times" in other.found and other.remedy == ""
 
 

@@ -66,10 +66,10 @@ def test_stats_for_people(filled: Place) -> None:
 def test_stats_say_what_broke_prefixes_and_what_it_cost(filled: Place) -> None:
     ledger = Ledger(filled.workspace / "ledger.db")
     for number in range(3):
-        clock = {"break_part": "system", "break_kind": "time", "break_tokens": 3_000, "break_usd": 0.01}
+        clock: dict[str, Any] = {"break_part": "system", "break_kind": "time", "break_tokens": 3_000, "break_usd": 0.01}
         ledger.record(row(**clock, break_at=800))
-        cleared = {"break_part": f"message {number}", "break_kind": "text", "break_tokens": 500, "break_usd": 0.002}
-        ledger.record(row(**cleared, break_at=9_000))
+        cleared: dict[str, Any] = {"break_part": f"message {number}", "break_kind": "text", "break_tokens": 500}
+        ledger.record(row(**cleared, break_usd=0.002, break_at=9_000))
     ledger.record(row(20 * DAY, break_part="tools", break_kind="tool order", break_tokens=5, break_usd=9.0))
     ledger.close()
 
