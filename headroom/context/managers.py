@@ -8,6 +8,7 @@ the provider has cached stays valid until the next step.
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from headroom.context.choosing import Choice, choose
 from headroom.context.cutting import message, original, place
 from headroom.context.scoring import Score, Similarity, score
 from headroom.context.units import Unit, by_message, sizes, units
+from headroom.embedding import cosine, embedder
 from headroom.errors import StorageError, ValidationError
 from headroom.messages import LIST, check, check_roles, dumps, loads, shape_of
 from headroom.models import context_limit
@@ -245,7 +247,10 @@ class IntelligentContextManager(_Base):
                     self.toin.record_compression(signature, lines, 0, count(text), 0, self.name, items)
 
     def _scored(self, layout: Layout, some: Sequence[Unit]) -> list[Score]:
-        return score(layout, some, self.config, self.toin, self._similarity)
+        similarity = self._similarity
+        if similarity is None and self.config.use_importance_scoring and (found := embedder()) is not None:
+            similarity = partial(cosine, found)
+        return score(layout, some, self.config, self.toin, similarity)
 
     def _squeezed(
         self, given: list[Any], shape: str, model: str, layout: Layout, before: list[int], budget: int
