@@ -63,7 +63,7 @@ class Exchanges:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.memory = SqliteMemory(settings.workspace / "state.db")
-        self.originals = open_originals(path=settings.workspace / "originals.db")
+        self.originals = open_originals(settings.store, settings.workspace / "originals.db")
         self.engine = Engine(self.memory, settings.cache, originals=self.originals, ccr=settings.ccr)
         self.engine.windows = _windows(settings, self.originals)
         self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)

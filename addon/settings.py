@@ -17,6 +17,7 @@ from headroom.engine import Mode
 from headroom.errors import ConfigurationError
 from headroom.models import overrides
 from headroom.session.betas import sessions_kept
+from headroom.stores.remote import store_url
 from headroom.transforms.profiles import Profile, checked_profile
 from headroom.wire.targets import parse_hosts
 
@@ -36,6 +37,12 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "headroom_workspace",
         "",
         "Folder of ledger and state. Empty: HEADROOM_WORKSPACE_DIR, else ~/.headroom.",
+    ),
+    (
+        "headroom_store",
+        "",
+        "Where several proxies share what they know, so that a session may go through any of them: redis://..., "
+        "rediss://... or postgresql://... Empty: HEADROOM_STORE_URL, else the workspace.",
     ),
     (
         "headroom_hosts",
@@ -133,7 +140,7 @@ class Settings:
     """``hosts`` maps further hosts to shapes, ``time_budget`` is in seconds, ``budget_usd`` per day or None,
     ``beta_sessions`` how many sessions' beta headers are kept, ``api_key`` what has to be shown or "", ``api_hosts``
     names of the proxy itself, ``context`` what goes when a conversation no longer fits into ``context_limit`` tokens
-    (0: as many as its model takes)."""
+    (0: as many as its model takes), ``store`` the URL of what several proxies share or ""."""
 
     mode: Mode
     workspace: Path
@@ -150,6 +157,7 @@ class Settings:
     api_hosts: frozenset[str]
     context: str = "off"
     context_limit: int = 0
+    store: str = ""
 
 
 def read_settings(options: Options) -> Settings:
@@ -191,6 +199,7 @@ def read_settings(options: Options) -> Settings:
         _names(options.headroom_api_hosts),
         context,
         options.headroom_context_limit,
+        store_url(options.headroom_store),
     )
 
 

@@ -13,7 +13,7 @@ import zstandard
 
 from headroom import paths
 from headroom.errors import ConfigurationError
-from headroom.stores.entries import Entries, Entry, Limits, State
+from headroom.stores.entries import Entries, Entry, Holder, Limits, State
 from headroom.stores.opening import open_entries
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,10 @@ class Originals(Protocol):
         """What was left out in a session, oldest first; the texts are "" here."""
         ...
 
+    def holders(self, limit: int = 100) -> list[Holder]:
+        """The sessions of which originals are kept, the latest heard of first."""
+        ...
+
     def stats(self) -> Mapping[str, int]:
         """``entries``, ``bytes`` as kept, ``text_bytes`` of the texts, ``sessions`` that are known."""
         ...
@@ -122,6 +126,9 @@ class StoredOriginals:
             Original(entry.hash, "", entry.session, entry.tool, entry.subject, entry.made, entry.size)
             for entry in self._entries.of_session(session)
         ]
+
+    def holders(self, limit: int = 100) -> list[Holder]:
+        return self._entries.holders(limit)
 
     def stats(self) -> Mapping[str, int]:
         return self._entries.stats()

@@ -121,6 +121,28 @@ def sessions(limit: int, as_json: bool) -> None:
 
 
 @headroom.command()
+@click.argument("hash")
+@click.option("--query", default="", metavar="WORDS", help="Only the parts with these words, the best first.")
+@_json
+def retrieve(hash: str, query: str, as_json: bool) -> None:
+    """Print an original that was left out of a request, exactly as it was; a marker in its place names the hash."""
+    from headroom.cli.originals import show_original
+
+    show_original(hash, query, as_json)
+
+
+@headroom.command()
+@click.argument("session", required=False)
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="So many, the newest.")
+@_json
+def originals(session: str | None, limit: int, as_json: bool) -> None:
+    """What was left out in a session, oldest first; without one, the sessions in which something was."""
+    from headroom.cli.originals import show_originals
+
+    show_originals(session, limit, as_json)
+
+
+@headroom.command()
 @click.argument("what", type=click.Choice(["where", "show", "check"]), default="show")
 @_confdir
 @_json

@@ -1,6 +1,7 @@
 """How figures are said, to people and to programs."""
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,8 +12,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_SURROGATE = re.compile("[\\ud800-\\udfff]")
+
+
 def print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print(json.dumps(value, indent=2) if _SURROGATE.search(text) else text)
 
 
 def print_table(table: "Table") -> None:

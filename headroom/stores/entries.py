@@ -31,6 +31,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """A session that holds ``entries``, which stand for ``text_bytes``; ``seen`` is when it was heard of last (unix
+    seconds)."""
+
+    session: str
+    seen: float
+    entries: int
+    text_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How long and how much is kept.
 
@@ -82,6 +93,10 @@ class Entries(Protocol):
 
     def of_session(self, session: str) -> list[Entry]:
         """What a session kept, oldest first, without the data."""
+        ...
+
+    def holders(self, limit: int = 100) -> list[Holder]:
+        """The sessions that hold entries, the latest heard of first."""
         ...
 
     def stats(self) -> Mapping[str, int]:

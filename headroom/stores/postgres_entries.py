@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headroom.errors import StorageError
-from headroom.stores.entries import GONE_SECONDS, SWEEP_SECONDS, SWEPT, Entry, Limits, State
+from headroom.stores.entries import GONE_SECONDS, SWEEP_SECONDS, SWEPT, Entry, Holder, Limits, State
 from headroom.stores.postgres_server import PostgresServer, lock
 
 if TYPE_CHECKING:
@@ -122,6 +122,17 @@ class PostgresEntries:
             ).fetchall()
         )
         return [Entry(hash, session, tool, subject, made, size, b"") for hash, tool, subject, made, size in rows]
+
+    def holders(self, limit: int = 100) -> list[Holder]:
+        rows = self._server.call(
+            lambda connection: connection.execute(
+                "SELECT session, seen, COUNT(*), SUM(size)::BIGINT FROM headroom_sessions"
+                " JOIN headroom_holders USING (session) JOIN headroom_entries USING (hash)"
+                " GROUP BY session, seen ORDER BY seen DESC, session LIMIT %s",
+                (limit,),
+            ).fetchall()
+        )
+        return [Holder(*row) for row in rows]
 
     def stats(self) -> Mapping[str, int]:
         row = self._server.call(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from headroom.errors import StorageError
-from headroom.stores.entries import GONE_SECONDS, SWEPT, Entry, Limits, State
+from headroom.stores.entries import GONE_SECONDS, SWEPT, Entry, Holder, Limits, State
 from headroom.stores.redis_server import PREFIX, RedisServer
 
 # entry:<hash>   {data, size, stored}
@@ -144,6 +144,20 @@ for _, hash in ipairs(redis.call('SMEMBERS', P .. 'session:' .. ARGV[1])) do
 end
 return found
 """
+_HOLDERS = f"""
+local P = '{PREFIX}'
+local found = {{}}
+local seen = redis.call('ZREVRANGE', P .. 'seen', 0, -1, 'WITHSCORES')
+for i = 1, #seen, 2 do
+    if #found == tonumber(ARGV[1]) then break end
+    local entries, size = 0, 0
+    for _, hash in ipairs(redis.call('SMEMBERS', P .. 'session:' .. seen[i])) do
+        entries, size = entries + 1, size + tonumber(redis.call('HGET', P .. 'entry:' .. hash, 'size'))
+    end
+    if entries > 0 then found[#found + 1] = {{seen[i], seen[i + 1], entries, size}} end
+end
+return found
+"""
 
 
 class RedisEntries:
@@ -201,6 +215,10 @@ class RedisEntries:
         rows = self._server.script(_OF_SESSION, session)
         found = [Entry(hash.decode(), session, *_holder(raw), int(size), b"") for hash, size, raw in rows]
         return sorted(found, key=lambda entry: (entry.made, entry.hash))
+
+    def holders(self, limit: int = 100) -> list[Holder]:
+        rows = self._server.script(_HOLDERS, limit)
+        return [Holder(session.decode(), float(seen), entries, size) for session, seen, entries, size in rows]
 
     def stats(self) -> Mapping[str, int]:
         def ask(client: Any) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """A server that holds state for several proxies, and may be away for a while."""
 
 import logging
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from headroom.errors import ConfigurationError, StorageError
 
 log = logging.getLogger(__name__)
+VARIABLE = "HEADROOM_STORE_URL"
 ANSWER_SECONDS = 0.25
 """An answer is waited for no longer: a request is waiting for us."""
 CONNECT_SECONDS = 2
@@ -32,6 +34,19 @@ def kind_of(url: str, setting: str = "headroom_store") -> str:
             {"setting": setting, "value": shown(url), "allowed": sorted(SCHEMES)},
         )
     return SCHEMES[scheme]
+
+
+def store_url(explicit: str = "") -> str:
+    """The store that several proxies share: ``explicit``, else HEADROOM_STORE_URL; "" is the embedded one.
+
+    Raises ConfigurationError that names where a wrong one comes from, and when its driver is not installed.
+    """
+    setting, url = "headroom_store", explicit.strip()
+    if not url:
+        setting, url = VARIABLE, os.environ.get(VARIABLE, "").strip()
+    if url:
+        driver(kind_of(url, setting))
+    return url
 
 
 def shown(url: str) -> str:

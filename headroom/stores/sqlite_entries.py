@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headroom.errors import StorageError
 from headroom.paths import private_dir
-from headroom.stores.entries import GONE_SECONDS, SWEEP_SECONDS, SWEPT, Entry, Limits, State
+from headroom.stores.entries import GONE_SECONDS, SWEEP_SECONDS, SWEPT, Entry, Holder, Limits, State
 from headroom.stores.files import file_lock
 from headroom.stores.sqlite import is_corrupt, is_locked, move_aside, opened
 
@@ -121,6 +121,17 @@ class SqliteEntries:
                 ).fetchall()
             )
         return [Entry(*row) for row in rows]
+
+    def holders(self, limit: int = 100) -> list[Holder]:
+        with self._lock:
+            rows = self._do(
+                lambda database: database.execute(
+                    "SELECT session, seen, COUNT(*), SUM(size) FROM sessions JOIN holders USING (session)"
+                    " JOIN entries USING (hash) GROUP BY session ORDER BY seen DESC, session LIMIT ?",
+                    (limit,),
+                ).fetchall()
+            )
+        return [Holder(*row) for row in rows]
 
     def stats(self) -> Mapping[str, int]:
         with self._lock:

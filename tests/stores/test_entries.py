@@ -97,6 +97,18 @@ def test_a_session_lists_what_it_kept_oldest_first(opening: Opening) -> None:
     assert entries.of_session("another") == []
 
 
+def test_the_sessions_that_hold_something_are_listed_latest_first(opening: Opening, clock: Clock) -> None:
+    entries = opening(LIMITS)
+    entries.put([entry("a"), entry("b")])
+    clock.passes(1)
+    entries.put([entry("a", "s2")])
+    clock.passes(1)
+    entries.touch("s3")
+    assert [(one.session, one.entries, one.text_bytes) for one in entries.holders()] == [("s2", 1, 3), ("s1", 2, 6)]
+    assert [one.seen for one in entries.holders()] == [clock.now - 1, clock.now - 2]
+    assert [one.session for one in entries.holders(1)] == ["s2"]
+
+
 def test_what_expired_is_told_from_what_was_never_kept(opening: Opening, clock: Clock) -> None:
     entries = opening(LIMITS)
     entries.put([entry("a")])

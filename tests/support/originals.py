@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from headroom.ccr.originals import Original
 from headroom.errors import StorageError
-from headroom.stores.entries import State
+from headroom.stores.entries import Holder, State
 
 
 class RamOriginals:
@@ -35,6 +35,13 @@ class RamOriginals:
 
     def of_session(self, session: str) -> list[Original]:
         return [original for original in self.kept.values() if original.session == session]
+
+    def holders(self, limit: int = 100) -> list[Holder]:
+        sessions = dict.fromkeys(original.session for original in self.kept.values())
+        held = {session: self.of_session(session) for session in sessions}
+        return [Holder(session, 0.0, len(some), sum(one.size for one in some)) for session, some in held.items()][
+            :limit
+        ]
 
     def stats(self) -> Mapping[str, int]:
         return {"entries": len(self.kept)}
