@@ -2,7 +2,8 @@
 
 A request leaves something in the provider's cache that only a later request with the same beginning can read. Whether
 one comes, and how soon, is learned here: from this conversation, and from the other conversations of the same program
-(the same tools, a system prompt that begins alike). Held in memory, bounded; a restart costs one unmarked request.
+(tools of the same names, a system prompt that begins alike). Held in memory, bounded; a restart costs one unmarked
+request.
 """
 
 import re
@@ -49,6 +50,7 @@ ask once, so a first request, or one whose predecessor nobody saw (it may be a q
 as one that won't be followed until there is evidence."""
 
 _digits = re.compile(rb"[0-9]+")
+_tool_names = re.compile(rb'"name"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(slots=True)
@@ -360,8 +362,10 @@ def _chance(ending: Ending, groups: list[tuple[int, list[Sent]]], life: float, n
 def _family_key(layout: Layout) -> bytes:
     digest = blake2b(layout.shape.encode() + b"\0" + (layout.string("model") or "").encode(), digest_size=16)
     for name, span in head_fields(layout):
-        end = span.end if name == "tools" else min(span.end, span.start + 200)
-        digest.update(_digits.sub(b"0", layout.body[span.start : end]) + b"\0")
+        if name == "tools":  # by their names: descriptions change with the version, or say what day it is
+            digest.update(b"\n".join(_tool_names.findall(layout.body, span.start, span.end)) + b"\0")
+        else:
+            digest.update(_digits.sub(b"0", layout.body[span.start : min(span.end, span.start + 200)]) + b"\0")
     return digest.digest()
 
 

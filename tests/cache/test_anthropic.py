@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headroom.cache.anthropic import minimum_tokens
 from headroom.wire.usage import Usage
-from tests.cache.programs import MARK, SYSTEM, TOOLS, Proxy, agent, call, chat, dumps, marks, result, text
+from tests.cache.programs import MARK, SYSTEM, TOOLS, Json, Proxy, agent, call, chat, dumps, marks, result, text
 
 MARKED_SYSTEM = [text(SYSTEM, cache_control=MARK)]
 NOTHING = Usage(5000, 0, 0, 0, 1)
@@ -65,6 +65,22 @@ def test_a_program_whose_conversations_grew_is_marked_from_the_first_request() -
         proxy.talk([agent(n, f"Question {number}") for n in range(1, 5)], session=str(number))
     plan, _ = proxy.send(agent(1, "Another one"), session="new")
     assert plan.kind == "automatic"
+
+
+@pytest.mark.parametrize(("renamed", "known"), [(False, True), (True, False)])
+def test_a_program_is_known_by_the_names_of_its_tools_whatever_their_descriptions_say(
+    renamed: bool, known: bool
+) -> None:
+    def tools(day: int) -> list[Json]:
+        return [{**tool, "description": f"Today is day {day}. {tool['description']}"} for tool in TOOLS]
+
+    proxy = Proxy()
+    for number in range(3):
+        grows = [agent(n, f"Question {number}", tools=tools(number)) for n in range(1, 5)]
+        proxy.talk(grows, session=str(number))
+    others = [{**tool, "name": f"new_{tool['name']}"} for tool in tools(9)] if renamed else tools(9)
+    plan, _ = proxy.send(agent(1, "Another one", tools=others), session="new")
+    assert (plan.kind == "automatic") == known
 
 
 def test_a_program_that_asks_once_is_not_marked_at_its_hundredth_question_either() -> None:
