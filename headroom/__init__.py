@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headroom.client import HeadroomClient
     from headroom.compression import CompressResult, compress
     from headroom.config import HeadroomConfig, HeadroomMode
     from headroom.context.managers import IntelligentContextManager, RollingWindow
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
         TransformError,
         ValidationError,
     )
+    from headroom.providers import AnthropicProvider, GoogleProvider, OpenAIProvider
+    from headroom.sdk.results import RequestMetrics, SimulationResult
     from headroom.transforms.config import CacheAlignerConfig, SmartCrusherConfig
     from headroom.transforms.context_config import IntelligentContextConfig, RollingWindowConfig, ScoringWeights
 
@@ -28,20 +31,26 @@ if TYPE_CHECKING:
 
 # A new public name is a line here, in the imports above (for type checkers) and in __all__.
 _HOME = {
+    "AnthropicProvider": "headroom.providers",
     "CacheAlignerConfig": "headroom.transforms.config",
     "CacheError": "headroom.errors",
     "CompressResult": "headroom.compression",
     "CompressionError": "headroom.errors",
     "ConfigurationError": "headroom.errors",
+    "GoogleProvider": "headroom.providers",
+    "HeadroomClient": "headroom.client",
     "HeadroomConfig": "headroom.config",
     "HeadroomError": "headroom.errors",
     "HeadroomMode": "headroom.config",
     "IntelligentContextConfig": "headroom.transforms.context_config",
     "IntelligentContextManager": "headroom.context.managers",
+    "OpenAIProvider": "headroom.providers",
     "ProviderError": "headroom.errors",
+    "RequestMetrics": "headroom.sdk.results",
     "RollingWindow": "headroom.context.managers",
     "RollingWindowConfig": "headroom.transforms.context_config",
     "ScoringWeights": "headroom.transforms.context_config",
+    "SimulationResult": "headroom.sdk.results",
     "SmartCrusherConfig": "headroom.transforms.config",
     "StorageError": "headroom.errors",
     "TokenizationError": "headroom.errors",
@@ -51,20 +60,26 @@ _HOME = {
 }
 
 __all__ = [
+    "AnthropicProvider",
     "CacheAlignerConfig",
     "CacheError",
     "CompressResult",
     "CompressionError",
     "ConfigurationError",
+    "GoogleProvider",
+    "HeadroomClient",
     "HeadroomConfig",
     "HeadroomError",
     "HeadroomMode",
     "IntelligentContextConfig",
     "IntelligentContextManager",
+    "OpenAIProvider",
     "ProviderError",
+    "RequestMetrics",
     "RollingWindow",
     "RollingWindowConfig",
     "ScoringWeights",
+    "SimulationResult",
     "SmartCrusherConfig",
     "StorageError",
     "TokenizationError",

@@ -28,14 +28,14 @@ from headroom.session.inputs import texts_of
 from headroom.session.memory import Decision, Memory, RamMemory
 from headroom.session.prefix import Prefixes, PrefixHistory, Sent
 from headroom.session.standing import BlockReport, Standing
-from headroom.sizes import Sizes, estimate, span_tokens
+from headroom.sizes import BYTES_PER_TOKEN, Sizes, estimate, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import LEAST_TOKENS, shorten
 from headroom.transforms.profiles import Profile, may_leave_out, profile
 from headroom.wire.anthropic import billing_line
-from headroom.wire.facts import first_user_text, system_text, user_id
+from headroom.wire.facts import first_of_last_turns, first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout
 from headroom.wire.shapes import no_error, read
 from headroom.wire.spans import Patch, ScanError, Span, as_it_stood, quote, read_value, splice
@@ -62,7 +62,8 @@ class RawRequest:
     ``model`` is needed where the path names it and not the body. ``counts`` asks how many tokens a request has, and
     is none itself. ``drop_billing_line``: for providers that count Claude Code's statement to its maker as content.
     ``tool_profiles`` says for tools, by name or pattern, how far their output may be rewritten. ``all_new``: no
-    provider has seen any of it in this form before, so every block is decided as if it had just come.
+    provider has seen any of it in this form before, so every block is decided as if it had just come. The last
+    ``keep_turns`` turns and the first ``cached_tokens`` tokens are not decided: they stay as they are.
     """
 
     provider: str
@@ -76,6 +77,8 @@ class RawRequest:
     drop_billing_line: bool = False
     tool_profiles: Mapping[str, str] = field(default_factory=dict)
     all_new: bool = False
+    keep_turns: int = 0
+    cached_tokens: int = 0
     context_limit: int = 0
     """Tokens that fit into the model, 0: as is known of it; ``output_buffer`` of them stay free, None: as is set."""
     output_buffer: int | None = None
@@ -147,6 +150,10 @@ class Terms:
     all_new: bool = False
     new_from: int = 1 << 62
     """The turn from which on the provider has seen nothing in this form."""
+    kept_from: int = 1 << 62
+    """The turn from which on nothing is decided."""
+    cached_to: int = 0
+    """The byte up to which nothing is decided."""
 
 
 class Abandoned(Exception):
@@ -418,9 +425,22 @@ class Engine:
             return promises.settings.retrieval == "tool"
 
         tool = promises.tool(layout, offered, session, memory, None if request.counts else worth)
-        way = promises.way(offered, tool.there)
-        keeps = promises.originals is not None and mode == "optimize"
-        return Terms(request.tool_profiles, way, level, session, keeps, until, offered, request.all_new), tool
+        cached_to = 0
+        if request.cached_tokens:
+            cached_to = layout.list_start + int((request.cached_tokens - self._sizes.head(layout)) * BYTES_PER_TOKEN)
+        terms = Terms(
+            request.tool_profiles,
+            promises.way(offered, tool.there),
+            level,
+            session,
+            promises.originals is not None and mode == "optimize",
+            until,
+            offered,
+            request.all_new,
+            kept_from=first_of_last_turns(layout, request.keep_turns),
+            cached_to=cached_to,
+        )
+        return terms, tool
 
     def _advance(self, conversation: Conversation, layout: Layout, terms: Terms, memory: Memory) -> list[Decision]:
         """Take in the blocks that the conversation does not have yet; what was newly decided about them."""
@@ -446,7 +466,9 @@ class Engine:
             if standing is None and text is not None:
                 lost = key in known  # decided before, but what it refers to no longer stands here
                 in_time = time.monotonic() + len(text) / DECIDED_A_SECOND < terms.until
-                if (block.turn >= new_from or lost) and in_time:
+                if block.turn >= terms.kept_from or block.span.end <= terms.cached_to:
+                    standing = Standing(key, estimate(text), None, "kept as the caller asked")
+                elif (block.turn >= new_from or lost) and in_time:
                     if profile(layout.tool(block), terms.profiles) is Profile.SKIP:
                         standing = Standing(key, estimate(text), None, "skipped by the tool's profile")
                     else:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
+from math import inf
 from pathlib import Path
 
 from headroom.errors import StorageError
@@ -112,10 +113,19 @@ def add(database: sqlite3.Connection, exchanges: Iterable[Exchange]) -> None:
     database.execute("PRAGMA shrink_memory")
 
 
-def recent(database: sqlite3.Connection, limit: int) -> list[Exchange]:
-    """The newest exchanges, newest first."""
+def recent(
+    database: sqlite3.Connection,
+    limit: int,
+    since: float = 0.0,
+    until: float = inf,
+    model: str | None = None,
+    mode: str | None = None,
+) -> list[Exchange]:
+    """The newest exchanges, newest first: from ``since`` to before ``until``, of one model and mode or of all."""
     rows = database.execute(
-        f"SELECT seq, {', '.join(_COLUMNS)} FROM exchanges ORDER BY time DESC, seq DESC LIMIT ?", (limit,)
+        f"SELECT seq, {', '.join(_COLUMNS)} FROM exchanges WHERE time >= ? AND time < ? AND model = ifnull(?, model)"
+        " AND mode = ifnull(?, mode) ORDER BY time DESC, seq DESC LIMIT ?",
+        (since, until, model, mode, limit),
     ).fetchall()
     found = []
     for row in rows:

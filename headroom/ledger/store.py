@@ -127,10 +127,19 @@ class Ledger:
                     found += totals_of(row)
         return found
 
-    def recent(self, limit: int = 100) -> list[Exchange]:
-        """The newest exchanges, newest first."""
+    def recent(
+        self,
+        limit: int = 100,
+        since: float | None = None,
+        until: float | None = None,
+        model: str | None = None,
+        mode: str | None = None,
+    ) -> list[Exchange]:
+        """The newest exchanges, newest first: from ``since`` to before ``until`` (unix seconds), of one model and mode
+        or of all."""
+        begin, end = 0.0 if since is None else since, 1e12 if until is None else until
         with self._lock:
-            rows = self._read(lambda database: tables.recent(database, limit)) or []
+            rows = self._read(lambda database: tables.recent(database, limit, begin, end, model, mode)) or []
             rows = sorted((*self._waiting, *rows), key=lambda row: row.time, reverse=True) if self._waiting else rows
         return rows[:limit]
 

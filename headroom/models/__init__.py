@@ -1,6 +1,6 @@
 """What is known of models: how much fits in their context, and what their tokens cost."""
 
-from headroom.models.catalogue import DEFAULT_LIMIT, DEFAULT_PRICE, context_limit, load, price_for
+from headroom.models.catalogue import DEFAULT_LIMIT, DEFAULT_PRICE, context_limit, load, override_limits, price_for
 from headroom.models.overrides import Overrides, overrides
 from headroom.models.price import Price
 
@@ -11,6 +11,7 @@ __all__ = [
     "Price",
     "context_limit",
     "load",
+    "override_limits",
     "overrides",
     "price_for",
 ]

@@ -3,6 +3,7 @@
 import datetime
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -66,6 +67,14 @@ def price_for(provider: str, model: str) -> Price:
 def context_limit(provider: str, model: str) -> int:
     """Tokens that fit in the context of ``model``; the rest as for ``price_for``."""
     return _limit(*_named(provider, model), overrides())
+
+
+def override_limits(limits: Mapping[str, int], provider: str, model: str) -> int:
+    """Tokens that fit in the context of ``model``: as ``limits`` say for it, or for what it is a dated or fine-tuned
+    version of, else as ``context_limit`` says."""
+    maker, name = _named(provider, model)
+    own = Overrides({(maker, stated.strip().lower()): limit for stated, limit in limits.items()}).limit(maker, name)
+    return own or _limit(maker, name, overrides())
 
 
 @lru_cache(maxsize=1024)

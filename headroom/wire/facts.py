@@ -28,6 +28,17 @@ def first_user_text(layout: Layout) -> str | None:
     return layout.text(block) if block else None
 
 
+def first_of_last_turns(layout: Layout, count: int) -> int:
+    """The index of the element with which the last ``count`` turns begin; beyond the end for none.
+
+    A turn is a user's message with everything up to the user's next one that is not only tool results.
+    """
+    if count < 1:
+        return 1 << 62
+    starts = sorted({block.turn for block in layout.blocks if block.kind == "user"})
+    return starts[-count] if count <= len(starts) else 0
+
+
 def user_id(layout: Layout) -> str | None:
     """Anthropic's ``metadata.user_id``."""
     span = layout.fields.get("metadata")

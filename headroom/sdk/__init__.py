@@ -1,0 +1,1 @@
+"""What stands between a program and its provider's SDK: the client's parts. ``headroom.client`` puts them together."""
