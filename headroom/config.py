@@ -87,6 +87,10 @@ class SemanticCacheConfig:
     """Cosine above which two questions count as the same."""
     max_entries: int = 1000
     ttl_seconds: int = 300
+    any_temperature: bool = False
+    """Whether requests count whose temperature is not stated to be 0: they ask for an answer that varies."""
+    with_tools: bool = False
+    """Whether requests with tools count: their answers may be calls, which then are made once more."""
 
     def __post_init__(self) -> None:
         if isinstance(self.similarity, bool) or not 0 < self.similarity <= 1:
