@@ -87,7 +87,17 @@ def rewrite_alone(shape: str, body: bytes, model: str, config: HeadroomConfig, o
     """What the engine makes of a body of which nobody has seen anything before, and which it will not see again."""
     engine = Engine(RamMemory(), CacheSettings(enabled=False), conversations=1)
     profiles = config.tool_profiles
-    request = RawRequest(PROVIDERS[shape], shape, "", {}, body, model, tool_profiles=profiles, all_new=True)
+    request = RawRequest(
+        PROVIDERS[shape],
+        shape,
+        "",
+        {},
+        body,
+        model,
+        tool_profiles=profiles,
+        smart_crusher=config.smart_crusher,
+        all_new=True,
+    )
     try:
         return engine.rewrite(request, "optimize" if optimize else "off")
     except ScanError as error:

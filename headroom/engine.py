@@ -31,11 +31,12 @@ from headroom.session.standing import BlockReport, Standing
 from headroom.sizes import BYTES_PER_TOKEN, Sizes, estimate, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
+from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import LEAST_TOKENS, shorten
 from headroom.transforms.profiles import Profile, may_leave_out, profile
 from headroom.wire.anthropic import billing_line
-from headroom.wire.facts import first_of_last_turns, first_user_text, system_text, user_id
+from headroom.wire.facts import asked, first_of_last_turns, first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout
 from headroom.wire.shapes import no_error, read
 from headroom.wire.spans import Patch, ScanError, Span, as_it_stood, quote, read_value, splice
@@ -76,6 +77,7 @@ class RawRequest:
     counts: bool = False
     drop_billing_line: bool = False
     tool_profiles: Mapping[str, str] = field(default_factory=dict)
+    smart_crusher: SmartCrusherConfig = SMART_CRUSHER
     all_new: bool = False
     keep_turns: int = 0
     cached_tokens: int = 0
@@ -154,6 +156,7 @@ class Terms:
     """The turn from which on nothing is decided."""
     cached_to: int = 0
     """The byte up to which nothing is decided."""
+    smart_crusher: SmartCrusherConfig = SMART_CRUSHER
 
 
 class Abandoned(Exception):
@@ -439,6 +442,7 @@ class Engine:
             request.all_new,
             kept_from=first_of_last_turns(layout, request.keep_turns),
             cached_to=cached_to,
+            smart_crusher=request.smart_crusher,
         )
         return terms, tool
 
@@ -524,13 +528,15 @@ class Engine:
             return Standing(key, tokens, None, "short")
         arguments = layout.arguments(block)
         tool = layout.tool(block)
-        context = Context(tool, arguments, outline=profile(tool, terms.profiles) is Profile.OUTLINE)
+        outline = profile(tool, terms.profiles) is Profile.OUTLINE
+        context = Context(tool, arguments, smart_crusher=terms.smart_crusher, outline=outline)
         index, subject, hash = empty or conversation.index, subject_of(arguments)[1], ""
         shortened = shorten(text, tokens, index, subject, context)
         may = not block.error and may_leave_out(context.tool, terms.profiles, terms.level)  # errors are told in full
         if terms.way is not None and may:
             original = _original(layout, block, text, terms.session)
             lossless = shortened.tokens if shortened else tokens
+            context = replace(context, query=asked(layout, block))
             form = leave_out(text, tokens, lossless, index, subject, context, terms.way, original.hash)
             if form is not None and (form.lossless or not terms.keeps or self.promises.keep([original])):
                 shortened, hash = form, "" if form.lossless else original.hash

@@ -79,13 +79,14 @@ def check_roles(messages: Sequence[Any], shape: str) -> None:
 def dumps(value: object) -> bytes:
     """Compact JSON in UTF-8, as the providers' SDKs write it; their objects (pydantic) are dumped as they do it.
 
-    What orjson can't write, numbers above 64 bits and lone surrogates, json can. Raises ValidationError, which names
-    the place of what can't be written at all.
+    What orjson can't write, numbers above 64 bits and lone surrogates, json can; all else is the same bytes as without
+    them. Raises ValidationError, which names the place of what can't be written at all.
     """
     try:
         return orjson.dumps(value, default=_dumped)
     except TypeError:
-        return json.dumps(_plain(value, "", (), 0), separators=(",", ":")).encode()
+        text = json.dumps(_plain(value, "", (), 0), separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace")  # a lone surrogate as JSON escapes it
 
 
 def loads(body: bytes) -> Any:

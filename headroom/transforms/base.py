@@ -6,6 +6,7 @@ from typing import Any
 
 from headroom.ccr.markers import gap
 from headroom.tokenizers import count as count_tokens
+from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Context:
     count: Callable[[str], int] = count_tokens
     gap: Callable[[int, int], str] = gap
     """(number of the text's first line that is missing, how many are) -> the line that stands there for them."""
+    smart_crusher: SmartCrusherConfig = SMART_CRUSHER
+    """How far structured data may be cut down, where anything may be left out."""
     outline: bool = False
     """Whether of code only what it declares has to stay."""
 

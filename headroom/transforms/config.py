@@ -33,7 +33,8 @@ class SmartCrusherConfig:
     preserve_fields: Sequence[str] = ("error", "warning", "failure")
     """Items in which a field of this name says something, or any field has this value, are always kept."""
     relevance_tier: str = "bm25"
-    """How items are matched to the query: "bm25", or "embedding" where a scorer for it is given."""
+    """How items are matched to the query: by words ("bm25"), or by their meaning ("embedding"), where an embedder is
+    installed."""
     dedup_identical_items: bool = True
     first_fraction: float = 0.3
     last_fraction: float = 0.15
@@ -123,3 +124,7 @@ def _wrong(name: str, found: object, expected: str) -> ConfigurationError:
     return ConfigurationError(
         f"{name} is {found!r}; expected {expected}", {"setting": name, "found": found, "expected": expected}
     )
+
+
+SMART_CRUSHER = SmartCrusherConfig()
+"""As nobody said anything else."""

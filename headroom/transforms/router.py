@@ -24,13 +24,13 @@ from headroom.transforms import (
     parts,
     routine,
     search,
+    smart_crusher,
     table_values,
     terminal,
     tracebacks,
 )
 from headroom.transforms.base import Compressed, Context, Transform
 from headroom.transforms.commands import ECHO, command_of, kinds
-from headroom.transforms.smart_crusher import SmartCrusher
 
 SAMPLE = 8_000
 """Characters at the beginning that are looked at, and about"""
@@ -151,14 +151,12 @@ def _is_paths(seen: Seen) -> bool:
     return len(body) > 2 and all(map(_PATH.match, body))
 
 
-_crusher = SmartCrusher()
-_structured = _crusher.compress
 _OUTPUT: tuple[Transform, ...] = (
     terminal.compress,
     excerpts.compress,
     tracebacks.compress,
     routine.compress,
-    _crusher.embedded,
+    smart_crusher.embedded,
     logs.compress,
     frames.compress,
 )
@@ -166,12 +164,12 @@ _LOG: tuple[Transform, ...] = (
     terminal.compress,
     tracebacks.compress,
     log_templates.compress,
-    _crusher.embedded,
+    smart_crusher.embedded,
     logs.compress,
     frames.compress,
 )
 _FILE: tuple[Transform, ...] = (outline.compress, line_numbers.unalign, frames.compress)
-_DATA: tuple[Transform, ...] = (_structured, logs.compress, frames.compress)
+_DATA: tuple[Transform, ...] = (smart_crusher.compress, logs.compress, frames.compress)
 """Rows of data begin alike as lines of a log do: with a date, most of all."""
 
 
@@ -203,7 +201,7 @@ def _fenced(text: str, context: Context) -> Compressed | None:
 
 _PARTS: tuple[Transform, ...] = (
     _fenced,
-    _crusher.embedded,
+    smart_crusher.embedded,
     _by_kind,
     diff.compress,
     outline.compress,
@@ -285,7 +283,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "mixed",
         lambda seen: bool({"diff", "search"}.intersection(seen.printed)),
-        (listing.rows, diff.compress, search.compress, _crusher.embedded, frames.compress),
+        (listing.rows, diff.compress, search.compress, smart_crusher.embedded, frames.compress),
     ),
     Kind("parts", lambda seen: _has_parts(seen), _PARTS),
     Kind("output", lambda seen: seen.tool in SHELL_TOOLS, (line_numbers.unalign, listing.rows, *_OUTPUT)),

@@ -8,14 +8,24 @@ Why this form: docs/compression-json.md.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
-from headroom.errors import ConfigurationError
-from headroom.transforms import csv_values, json_values, parts, selection, table_values, xml_values, yaml_values
+from headroom.transforms import (
+    csv_values,
+    json_values,
+    parts,
+    relevance,
+    selection,
+    table_values,
+    xml_values,
+    yaml_values,
+)
 from headroom.transforms.base import Compressed, Context
 from headroom.transforms.config import SmartCrusherConfig
 from headroom.transforms.notation import TooDeepError, write, write_lines
 
+TIERS = {"bm25": selection.bm25, "embedding": relevance.meaning}
 _LEAST = 40  # characters of a text worth reading, and
 _LEAST_PART = 80  # of a part between other text
 _MOST_OTHER = 1_000_000  # characters of other formats, which take longer to read than JSON
@@ -26,19 +36,12 @@ _YAML = re.compile(r"(?:- )*+[A-Za-z0-9_./-]++:(?: |\n)")
 
 
 class SmartCrusher:
-    """The transform, with its settings. ``relevance`` scores items against the query; needed for the "embedding" tier.
+    """The transform, with its settings. ``scorer`` scores items against the query; without one the tier of the
+    settings decides how."""
 
-    Raises ConfigurationError where that tier is asked for and no scorer is given.
-    """
-
-    def __init__(self, config: SmartCrusherConfig | None = None, relevance: selection.Relevance | None = None) -> None:
+    def __init__(self, config: SmartCrusherConfig | None = None, scorer: selection.Relevance | None = None) -> None:
         self.config = config or SmartCrusherConfig()
-        if relevance is None and self.config.relevance_tier != "bm25":
-            raise ConfigurationError(
-                f"relevance_tier is {self.config.relevance_tier!r}; expected a relevance scorer with it, or 'bm25'",
-                {"setting": "relevance_tier", "found": self.config.relevance_tier, "expected": "a scorer, or bm25"},
-            )
-        self._relevance = relevance or selection.bm25
+        self._relevance = scorer or TIERS[self.config.relevance_tier]
 
     def compress(self, text: str, context: Context) -> Compressed | None:
         """Write the structured data in a text shorter; None where there is none, or nothing is gained."""
@@ -134,4 +137,16 @@ def _runs(text: str) -> Iterator[list[tuple[int, int, Any]]]:
         yield run
 
 
-compress = SmartCrusher().compress
+@lru_cache(maxsize=16)
+def _with(config: SmartCrusherConfig) -> SmartCrusher:
+    return SmartCrusher(config)
+
+
+def compress(text: str, context: Context) -> Compressed | None:
+    """Write the structured data in a text shorter, as the context's settings say."""
+    return _with(context.smart_crusher).compress(text, context)
+
+
+def embedded(text: str, context: Context) -> Compressed | None:
+    """The same for JSON between other lines."""
+    return _with(context.smart_crusher).embedded(text, context)

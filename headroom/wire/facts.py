@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
-from headroom.wire.layout import Layout
+from headroom.wire.layout import Block, Layout
 from headroom.wire.spans import members, read_string, read_value
 
+ASKED = 2_000
+"""Characters of a text that says what the agent is after."""
 _SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction")
 
 
@@ -37,6 +39,21 @@ def first_of_last_turns(layout: Layout, count: int) -> int:
         return 1 << 62
     starts = sorted({block.turn for block in layout.blocks if block.kind == "user"})
     return starts[-count] if count <= len(starts) else 0
+
+
+def asked(layout: Layout, result: Block) -> str:
+    """What the agent is after with the call whose result this is: what the user said last before it, and what the model
+    said with the call."""
+    task, said = "", [""]
+    for block in reversed(layout.blocks):
+        if block.turn >= result.turn:
+            continue
+        if block.kind == "user":
+            task = (layout.text(block) or "")[:ASKED]
+            break
+        if block.kind == "assistant" and block.turn == result.turn - 1:
+            said.append((layout.text(block) or "")[:ASKED])
+    return "\n".join(filter(None, [task, *reversed(said)]))
 
 
 def user_id(layout: Layout) -> str | None:

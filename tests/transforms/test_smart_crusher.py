@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headroom.errors import ConfigurationError
 from headroom.tokenizers import count
 from headroom.transforms import SmartCrusher, SmartCrusherConfig, csv_values, table_values, xml_values, yaml_values
 from headroom.transforms.base import Context
@@ -260,11 +259,8 @@ def test_arrays_in_like_objects_are_cut_and_keep_their_lines() -> None:
     assert sum(line.startswith("[40 items compressed to ") for line in cut.text.split("\n")) == 2
 
 
-def test_the_embedding_tier_needs_a_scorer() -> None:
-    config = SmartCrusherConfig(relevance_tier="embedding")
-    with pytest.raises(ConfigurationError, match="relevance_tier"):
-        SmartCrusher(config)
-    last = SmartCrusher(config, lambda query, texts: [float("number 33" in text) for text in texts])
+def test_a_scorer_of_the_callers_own_chooses() -> None:
+    last = SmartCrusher(scorer=lambda query, texts: [float("number 33" in text) for text in texts])
     cut = last.compress(json.dumps(ROWS), Context(lossless=False, query="anything"))
     assert cut is not None
     assert "\n33,item number 33," in cut.text
