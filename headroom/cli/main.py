@@ -203,6 +203,72 @@ def download(name: str, pytorch: bool, revision: str) -> None:
     download_kompress(pytorch, revision)
 
 
+_project = click.option("--project", metavar="DIR", help="Of which project; by default the one of this folder.")
+_database = click.option(
+    "--memory-db-path", "path", type=click.Path(dir_okay=False), help="Where notes are, if not in the workspace."
+)
+_tags = click.option("--tag", "tags", multiple=True, help="A short word; may be repeated.")
+
+
+@headroom.group()
+def memory() -> None:
+    """Notes across sessions, for you and, through MCP, for agents. They never get into a request by themselves."""
+
+
+@memory.command()
+@click.argument("text", nargs=-1)
+@_tags
+@click.option("--everywhere", is_flag=True, help="It holds for all projects.")
+@_project
+@_database
+@_json
+def save(
+    text: tuple[str, ...], tags: tuple[str, ...], everywhere: bool, project: str | None, path: str | None, as_json: bool
+) -> None:
+    """Keep a note, from standard input where no TEXT is given, and print its id."""
+    from headroom.cli.memory import save_note
+
+    save_note(text, tags, everywhere, project, path, as_json)
+
+
+@memory.command()
+@click.argument("query", nargs=-1)
+@_tags
+@click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="At most so many.")
+@_project
+@_database
+@_json
+def search(
+    query: tuple[str, ...], tags: tuple[str, ...], limit: int, project: str | None, path: str | None, as_json: bool
+) -> None:
+    """The notes that answer QUERY best; the newest without one; 1 when nothing is found."""
+    from headroom.cli.memory import search_notes
+
+    sys.exit(search_notes(query, tags, limit, project, path, as_json))
+
+
+@memory.command(name="list")
+@click.option("--all", "everything", is_flag=True, help="Of all projects.")
+@_project
+@_database
+@_json
+def list_(everything: bool, project: str | None, path: str | None, as_json: bool) -> None:
+    """The notes of this project, the newest first."""
+    from headroom.cli.memory import list_notes
+
+    list_notes(everything, project, path, as_json)
+
+
+@memory.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@_database
+def forget(ids: tuple[str, ...], path: str | None) -> None:
+    """Take notes out for good."""
+    from headroom.cli.memory import forget_notes
+
+    forget_notes(ids, path)
+
+
 def main() -> None:
     """The entry point: an error of the user's is one line, and never a traceback."""
     try:

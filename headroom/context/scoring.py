@@ -83,10 +83,15 @@ def score(
     return found
 
 
-def word_overlap(some: Sequence[str], recent: str) -> list[float]:
-    """BM25 of each text for the words of the recent context, as shares of the highest."""
-    query = sorted(set(_words(recent)))
-    words = [_words(text) for text in some]
+def words_of(text: str) -> list[str]:
+    """The words of a text."""
+    return [word.lower() for word in _word.findall(text)]
+
+
+def word_overlap(some: Sequence[str], recent: str, read: Callable[[str], list[str]] = words_of) -> list[float]:
+    """BM25 of each text for the words of the recent context, as shares of the highest. ``read`` tells the words."""
+    query = sorted(set(read(recent)))
+    words = [read(text) for text in some]
     if not query or not any(words):
         return [0.0] * len(some)
     import bm25s  # where numpy is loaded anyway
@@ -96,10 +101,6 @@ def word_overlap(some: Sequence[str], recent: str) -> list[float]:
     found = [max(0.0, float(value)) for value in index.get_scores(query)]
     most = max(found)
     return [value / most for value in found] if most > 0 else found
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in _word.findall(text)]
 
 
 def _similar(said: Sequence[str], similarity: Similarity) -> Sequence[float]:
@@ -152,5 +153,5 @@ def _references(layout: Layout, of_unit: Sequence[Sequence[Block]]) -> list[floa
 
 
 def _density(text: str) -> float:
-    words = _words(text)
+    words = words_of(text)
     return len(set(words)) / len(words) if words else 0.0
