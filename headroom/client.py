@@ -7,7 +7,7 @@ The engine, its decisions and the ledger are the proxy's. The program's own clie
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -93,12 +93,13 @@ class HeadroomClient[ClientT]:
             originals=originals,
             windows=Windows(manager, originals) if manager is not None else None,
         )
-        self._desk = Desk(
-            settings, engine, Ledger(self._store.path), self.context_limit, (memory.close, originals.close)
-        )
+        explicit = settings.cache_optimizer.enabled and getattr(self._provider, "enable_context_caching", False)
+        self._caches = genai.explicit_caches(original_client) if explicit else None
+        closes = (memory.close, originals.close, *([self._caches.close] if self._caches is not None else []))
+        self._desk = Desk(settings, engine, Ledger(self._store.path), self.context_limit, closes)
         self.original = original_client
         self.sdk: ClientT = (
-            genai.wrapped(original_client, self._desk)
+            genai.wrapped(original_client, self._desk, self._caches)
             if self._family == "google"
             else stainless.wrapped(original_client, self._desk, self._family)
         )
@@ -131,6 +132,7 @@ class HeadroomClient[ClientT]:
                 "cache_optimizer": self._desk.engine.cache.enabled,
                 "semantic_cache": settings.semantic_cache.enabled,
             },
+            **({"context_caches": asdict(self._caches.figures())} if self._caches is not None else {}),
             "transforms": {
                 "smart_crusher_enabled": settings.smart_crusher.enabled,
                 "cache_aligner_enabled": settings.cache_aligner.enabled,

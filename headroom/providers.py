@@ -55,8 +55,9 @@ class AnthropicProvider(Provider):
 
 @dataclass(frozen=True, slots=True)
 class GoogleProvider(Provider):
-    """Gemini, on Google AI or Vertex AI, which caches what requests begin with by itself. ``enable_context_caching`` is
-    taken and adds nothing to that: explicit caches, which are paid for by the hour, are not made."""
+    """Gemini, on Google AI or Vertex AI, which caches what requests begin with by itself. ``enable_context_caching``:
+    system prompts and tools that come again are put into explicit caches, which are paid for by the hour, where that
+    pays; they are deleted when the client is closed. See ``headroom.cache.explicit``."""
 
     name: ClassVar[str] = "google"
     enable_context_caching: bool = False

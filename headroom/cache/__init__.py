@@ -14,7 +14,7 @@ With ``CacheSettings(enabled=False)`` nothing is inserted, and the history goes 
 the client changed in what it had sent before. ``history.cold(now)``, asked before ``history.sent``, says whether the
 provider has nothing of this request cached.
 
-Gemini caches by itself and takes no hint; its explicit caches belong to the program that makes them.
+Gemini caches by itself and takes no hint; its explicit caches are for programs that ask for them (``explicit``).
 """
 
 from dataclasses import replace

@@ -122,6 +122,7 @@ class Desk:
             call.host,
             target.kind == "count_tokens",
             tool_profiles={**self.config.tool_profiles, **options.tool_profiles},
+            smart_crusher=self.config.smart_crusher,
             keep_turns=options.keep_turns,
             cached_tokens=options.cache_prefix_tokens,
             context_limit=self._context_limit(call.model),

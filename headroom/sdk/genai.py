@@ -8,15 +8,20 @@ goes the same way.
 import copy
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from headroom.cache.explicit import ExplicitCaches
+from headroom.config import HeadroomMode
 from headroom.sdk.calls import Call, Desk
 from headroom.sdk.options import from_headers
 from headroom.wire.targets import Target, model_from_path, target
 
 OURS = "x-headroom-"
+LOST = frozenset({400, 403, 404})
+"""How a cache that is gone, or that a request may not name, is refused."""
 _HOST = {"host": "gemini"}
 
 
@@ -25,12 +30,17 @@ def is_genai(client: object) -> bool:
     return any(kind.__module__ == "google.genai.client" and kind.__name__ == "Client" for kind in type(client).__mro__)
 
 
-def wrapped(client: Any, desk: Desk) -> Any:
-    """A client that does what ``client`` does, by way of ``desk``."""
+def explicit_caches(client: Any) -> ExplicitCaches:
+    """Explicit caches that a client makes, renews and deletes."""
+    return ExplicitCaches(_CacheCalls(client._api_client))
+
+
+def wrapped(client: Any, desk: Desk, caches: ExplicitCaches | None = None) -> Any:
+    """A client that does what ``client`` does, by way of ``desk``; with ``caches`` also by way of these."""
     kind: type = type(client._api_client)
     api: Any = object.__new__(_class_of(kind))
     vars(api).update(vars(client._api_client))
-    api._headroom = desk
+    api._headroom, api._caches = desk, caches
     twin = copy.copy(client)
     for name, value in vars(client).items():
         if value is client._api_client:
@@ -47,8 +57,39 @@ def _class_of(kind: type) -> type:
     return type(kind.__name__, (_Api, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
 
 
+@dataclass(slots=True)
+class _Bodies:
+    """A request as it came, without a cache, and the cache that it names."""
+
+    original: Any
+    without_cache: Any = None
+    cache: str = ""
+
+
+class _CacheCalls:
+    """Explicit caches by way of the program's own client."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        name = str(body["model"])
+        vertex = f"projects/{self._api.project}/locations/{self._api.location}/publishers/google/models/{name}"
+        model = vertex if self._api.vertexai else f"models/{name}"
+        told = json.loads(self._api.request("post", "cachedContents", {**body, "model": model}).body)
+        assert isinstance(told, dict)
+        return told
+
+    def renew(self, name: str, ttl: str) -> None:
+        self._api.request("patch", name, {"ttl": ttl})
+
+    def delete(self, name: str) -> None:
+        self._api.request("delete", name, {})
+
+
 class _Api:
     _headroom: Desk | None = None
+    _caches: ExplicitCaches | None = None
 
     def __del__(self) -> None:
         """The connections are the original's, which closes them."""
@@ -57,21 +98,14 @@ class _Api:
         desk, call = self._headroom, _begin(self._headroom, http_request, stream)
         if desk is None or call is None:
             return super()._request(http_request, http_options, stream)  # type: ignore[misc]
-        data = http_request.data
-        self._rewrite(call, http_request)
-        try:
-            response = super()._request(http_request, http_options, stream)  # type: ignore[misc]
-        except Exception as error:
-            if not desk.refuses(call, _status(error)):
-                desk.failed(call, _status(error), error)
-                raise
-            http_request.data = data
+        bodies = self._bodies(call, http_request)
+        while True:
             try:
                 response = super()._request(http_request, http_options, stream)  # type: ignore[misc]
-            except Exception as second:
-                desk.failed(call, _status(second), second)
-                raise
-        return _answered(desk, call, response, stream)
+                return _answered(desk, call, response, stream)
+            except Exception as error:
+                if not self._again(call, http_request, bodies, error):
+                    raise
 
     async def _async_request(self, http_request: Any, http_options: Any = None, stream: bool = False) -> Any:
         from anyio import to_thread
@@ -79,21 +113,39 @@ class _Api:
         desk, call = self._headroom, _begin(self._headroom, http_request, stream)
         if desk is None or call is None:
             return await super()._async_request(http_request, http_options, stream)  # type: ignore[misc]
-        data = http_request.data
-        await to_thread.run_sync(self._rewrite, call, http_request)
-        try:
-            response = await super()._async_request(http_request, http_options, stream)  # type: ignore[misc]
-        except Exception as error:
-            if not desk.refuses(call, _status(error)):
-                desk.failed(call, _status(error), error)
-                raise
-            http_request.data = data
+        bodies = await to_thread.run_sync(self._bodies, call, http_request)
+        while True:
             try:
                 response = await super()._async_request(http_request, http_options, stream)  # type: ignore[misc]
-            except Exception as second:
-                desk.failed(call, _status(second), second)
-                raise
-        return _answered(desk, call, response, stream)
+                return _answered(desk, call, response, stream)
+            except Exception as error:
+                if not await to_thread.run_sync(self._again, call, http_request, bodies, error):
+                    raise
+
+    def _bodies(self, call: Call, http_request: Any) -> "_Bodies":
+        """What is sent, and what instead where the provider refuses it."""
+        bodies = _Bodies(http_request.data)
+        self._rewrite(call, http_request)
+        if self._caches is not None and call.mode == HeadroomMode.OPTIMIZE and call.target.kind != "count_tokens":
+            used = self._caches.use(http_request.data, call.model)
+            if used is not None:
+                bodies.without_cache = http_request.data
+                http_request.data, bodies.cache = used
+        return bodies
+
+    def _again(self, call: Call, http_request: Any, bodies: "_Bodies", error: Exception) -> bool:
+        """Whether the request is sent once more in another form, which it then has."""
+        desk, status = self._headroom, _status(error)
+        assert desk is not None
+        if bodies.cache and self._caches is not None and status in LOST:
+            self._caches.refused(bodies.cache)
+            bodies.cache, http_request.data = "", bodies.without_cache
+            return True
+        if desk.refuses(call, status):
+            http_request.data = bodies.original
+            return True
+        desk.failed(call, status, error)
+        return False
 
     def _rewrite(self, call: Call, http_request: Any) -> None:
         assert self._headroom is not None
