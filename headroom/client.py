@@ -30,6 +30,7 @@ from headroom.sdk.results import RequestMetrics, metrics_of
 from headroom.sdk.storage import store_at
 from headroom.session.memory import SqliteMemory
 from headroom.settings import load_config
+from headroom.telemetry import Toin, get_toin
 
 
 class HeadroomClient[ClientT]:
@@ -85,7 +86,7 @@ class HeadroomClient[ClientT]:
         self._store = store_at(settings.store_url)
         caching = settings.cache_optimizer.enabled and self._provider.caches
         self._limits = {**settings.model_context_limits, **self._provider.context_limits}
-        folder, manager = self._store.path.parent, manager_of(settings)
+        folder, manager = self._store.path.parent, manager_of(settings, _learned(settings))
         memory, originals = SqliteMemory(folder / "state.db"), open_originals(path=folder / "originals.db")
         engine = Engine(
             memory,
@@ -95,8 +96,14 @@ class HeadroomClient[ClientT]:
         )
         explicit = settings.cache_optimizer.enabled and getattr(self._provider, "enable_context_caching", False)
         self._caches = genai.explicit_caches(original_client) if explicit else None
-        closes = (memory.close, originals.close, *([self._caches.close] if self._caches is not None else []))
-        self._desk = Desk(settings, engine, Ledger(self._store.path), self.context_limit, closes)
+        closes = [memory.close, originals.close, *([self._caches.close] if self._caches is not None else [])]
+        answers = None
+        if settings.semantic_cache.enabled:
+            from headroom.semantic_cache import open_cache
+
+            answers = open_cache(settings.semantic_cache, path=folder / "semantic_cache.db")
+            closes.append(answers.close)
+        self._desk = Desk(settings, engine, Ledger(self._store.path), self.context_limit, closes, answers)
         self.original = original_client
         self.sdk: ClientT = (
             genai.wrapped(original_client, self._desk, self._caches)
@@ -121,7 +128,7 @@ class HeadroomClient[ClientT]:
 
     def get_stats(self) -> dict[str, dict[str, Any]]:
         """What this client has done since it was made. ``cache_hits`` are answers for which something was read from
-        the provider's cache."""
+        the provider's cache, and those that came from the semantic cache."""
         self._desk.flush()
         settings = self.config
         return {
@@ -253,6 +260,12 @@ _PROVIDERS: Mapping[str, type[Provider]] = {
     "anthropic": AnthropicProvider,
     "google": GoogleProvider,
 }
+
+
+def _learned(settings: HeadroomConfig) -> Toin | None:
+    """What was learned of earlier retrievals, where it is to count."""
+    context = settings.intelligent_context
+    return get_toin() if context.enabled and context.toin_integration else None
 
 
 def _family(client: object) -> str:

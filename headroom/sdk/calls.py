@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from headroom.bookkeeping import MAKERS, to_row
 from headroom.config import HeadroomConfig, HeadroomMode
@@ -23,6 +23,9 @@ from headroom.wire.shapes import read
 from headroom.wire.spans import ScanError
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
+
+if TYPE_CHECKING:
+    from headroom.semantic_cache import SemanticCache
 
 log = logging.getLogger("headroom")
 REFUSED = (400, 413, 422)
@@ -70,8 +73,11 @@ class Desk:
         ledger: Ledger,
         context_limit: Callable[[str], int],
         closes: Sequence[Callable[[], None]] = (),
+        semantic_cache: "SemanticCache | None" = None,
     ) -> None:
-        """``context_limit``: tokens that fit into a model. ``closes`` lets go of what the engine works on."""
+        """``context_limit``: tokens that fit into a model. ``closes`` lets go of what the engine works on.
+        ``semantic_cache`` has answers to questions that were asked before, where the program wants that."""
+        self.semantic_cache = semantic_cache
         self.config, self.engine, self.ledger = config, engine, ledger
         self._context_limit, self._closes = context_limit, closes
         self.counts = {"requests_total": 0, "requests_optimized": 0, "requests_audit": 0, "tokens_saved_total": 0}
@@ -146,6 +152,15 @@ class Desk:
             return False
         call.as_it_came = True
         return True
+
+    def known(self, call: Call) -> None:
+        """The answer was known from before: the provider was not asked, nothing was billed and nothing saved of it."""
+        call.status, call.first_byte = 200, time.time() - call.started
+        call.outcome, call.reason, call.rewrite, call.reader = "passed", "answered from the semantic cache", None, None
+        call.bytes_after = call.bytes_before
+        with self._lock:
+            self.counts["cache_hits"] += 1
+        self.close_call(call)
 
     def failed(self, call: Call, status: int, error: BaseException) -> None:
         """No answer came, or one that says what is wrong."""

@@ -8,6 +8,7 @@ goes the same way.
 import copy
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,7 +20,10 @@ from headroom.sdk.calls import Call, Desk
 from headroom.sdk.options import from_headers
 from headroom.wire.targets import Target, model_from_path, target
 
+_call: ContextVar[Call | None] = ContextVar("headroom_genai_call", default=None)
 OURS = "x-headroom-"
+HIT = "x-headroom-cache"
+"""In an answer that no provider gave."""
 LOST = frozenset({400, 403, 404})
 """How a cache that is gone, or that a request may not name, is refused."""
 _HOST = {"host": "gemini"}
@@ -41,6 +45,12 @@ def wrapped(client: Any, desk: Desk, caches: ExplicitCaches | None = None) -> An
     api: Any = object.__new__(_class_of(kind))
     vars(api).update(vars(client._api_client))
     api._headroom, api._caches = desk, caches
+    if desk.semantic_cache is not None:
+        from headroom.semantic_cache.transport import cached
+
+        for name in ("_httpx_client", "_async_httpx_client"):
+            if vars(api).get(name) is not None:
+                setattr(api, name, cached(getattr(api, name), desk.semantic_cache, _may_be_known))
     twin = copy.copy(client)
     for name, value in vars(client).items():
         if value is client._api_client:
@@ -50,6 +60,12 @@ def wrapped(client: Any, desk: Desk, caches: ExplicitCaches | None = None) -> An
         elif name.startswith("_nextgen") or type(value).__module__.startswith("google.genai._gaos"):
             setattr(twin, name, None)
     return twin
+
+
+def _may_be_known() -> bool:
+    """Whether the request that is under way may be answered from the semantic cache."""
+    call = _call.get()
+    return call is not None and call.mode == HeadroomMode.OPTIMIZE
 
 
 @cache
@@ -99,6 +115,7 @@ class _Api:
         if desk is None or call is None:
             return super()._request(http_request, http_options, stream)  # type: ignore[misc]
         bodies = self._bodies(call, http_request)
+        _call.set(call)
         while True:
             try:
                 response = super()._request(http_request, http_options, stream)  # type: ignore[misc]
@@ -114,6 +131,7 @@ class _Api:
         if desk is None or call is None:
             return await super()._async_request(http_request, http_options, stream)  # type: ignore[misc]
         bodies = await to_thread.run_sync(self._bodies, call, http_request)
+        _call.set(call)
         while True:
             try:
                 response = await super()._async_request(http_request, http_options, stream)  # type: ignore[misc]
@@ -179,6 +197,9 @@ def _path(path: str) -> str:
 
 
 def _answered(desk: Desk, call: Call, response: Any, stream: bool) -> Any:
+    if HIT in {name.lower() for name in response.headers or ()}:
+        desk.known(call)
+        return response
     reader = desk.answered(call, 200, "application/json")
     if not stream:
         for part in response.response_stream or ():

@@ -20,6 +20,8 @@ from headroom.wire.usage import UsageReader
 
 _call: ContextVar[Call | None] = ContextVar("headroom_call", default=None)
 OURS = "x-headroom-"
+HIT = "x-headroom-cache"
+"""In an answer that no provider gave."""
 
 
 def is_stainless(client: object) -> bool:
@@ -46,7 +48,17 @@ def wrapped(client: Any, desk: Desk, family: str) -> Any:
                 vars(twin).pop(name, None)
     twin._headroom = desk
     twin._headroom_family = family
+    if desk.semantic_cache is not None:
+        from headroom.semantic_cache.transport import cached
+
+        twin._client = cached(twin._client, desk.semantic_cache, _may_be_known)
     return twin
+
+
+def _may_be_known() -> bool:
+    """Whether the request that is under way may be answered from the semantic cache."""
+    call = _call.get()
+    return call is not None and call.mode == HeadroomMode.OPTIMIZE
 
 
 @cache
@@ -100,6 +112,9 @@ class _Base:
         """Read what the answer says it used, now or while it passes."""
         desk = self._headroom
         assert desk is not None
+        if HIT in response.headers:
+            desk.known(call)
+            return
         kind = response.headers.get("content-type", "")
         done = response.is_closed or response.is_stream_consumed
         reader = desk.answered(

@@ -59,6 +59,8 @@ def question(shape: str, url: str, body: bytes, config: SemanticCacheConfig, ten
         return Question(reason=reason)
     for name in _SHAPELESS:
         said.pop(name, None)
+    if b'"cache_control"' in body:
+        said = _without_breakpoints(said)
     exact = _hash(tenant, url, said)
     text = _take_text(shape, said)
     if not text or len(text) > LONGEST:
@@ -84,6 +86,13 @@ def _why_not(shape: str, said: Mapping[str, Any], config: SemanticCacheConfig) -
     if said.get("previous_response_id") or said.get("conversation") or said.get("background"):
         return "the provider has a part of it"
     return ""
+
+
+def _without_breakpoints(value: Any) -> Any:
+    """The same without what is said of caching."""
+    if isinstance(value, dict):
+        return {name: _without_breakpoints(item) for name, item in value.items() if name != "cache_control"}
+    return [_without_breakpoints(item) for item in value] if isinstance(value, list) else value
 
 
 def _take_text(shape: str, said: dict[str, Any]) -> str:

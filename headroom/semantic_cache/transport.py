@@ -26,15 +26,15 @@ ENDS = (b"data: [DONE]", b'"message_stop"', b'"response.completed"', b'"response
 TAIL = 100_000
 
 
-def cached[ClientT](client: ClientT, cache: SemanticCache) -> ClientT:
+def cached[ClientT](client: ClientT, cache: SemanticCache, wanted: Callable[[], bool] = lambda: True) -> ClientT:
     """A copy of a client of httpx or httpx2, synchronous or not, that asks the cache first. The client itself is not
-    changed; both share their connections."""
+    changed; both share their connections. ``wanted`` says for the request that is under way whether it may be."""
     twin: Any = copy.copy(client)
     kind = next(kind for kind in type(client).__mro__ if kind.__module__.partition(".")[0] in ("httpx", "httpx2"))
     module = kind.__module__.partition(".")[0]
     made = _kinds(module)["async" if kind.__name__.startswith("Async") else "sync"]
-    twin._transport = made(twin._transport, cache)
-    twin._mounts = {pattern: each and made(each, cache) for pattern, each in twin._mounts.items()}
+    twin._transport = made(twin._transport, cache, wanted)
+    twin._mounts = {pattern: each and made(each, cache, wanted) for pattern, each in twin._mounts.items()}
     return twin  # type: ignore[no-any-return]
 
 
@@ -92,11 +92,11 @@ def _kinds(module: str) -> dict[str, Any]:
     class CacheTransport(httpx.BaseTransport):  # type: ignore[misc]
         """Answers from the cache, else from the transport below."""
 
-        def __init__(self, below: Any, cache: SemanticCache) -> None:
-            self._below, self._cache = below, cache
+        def __init__(self, below: Any, cache: SemanticCache, wanted: Callable[[], bool]) -> None:
+            self._below, self._cache, self._wanted = below, cache, wanted
 
         def handle_request(self, request: Any) -> Any:
-            asked = _question(request, request.read(), self._cache) if _asks(request) else None
+            asked = _question(request, request.read(), self._cache) if _asks(request) and self._wanted() else None
             found = _found(self._cache, asked)
             if found is not None:
                 return response(found)
@@ -109,13 +109,15 @@ def _kinds(module: str) -> dict[str, Any]:
             self._below.close()
 
     class AsyncCacheTransport(httpx.AsyncBaseTransport):  # type: ignore[misc]
-        def __init__(self, below: Any, cache: SemanticCache) -> None:
-            self._below, self._cache = below, cache
+        def __init__(self, below: Any, cache: SemanticCache, wanted: Callable[[], bool]) -> None:
+            self._below, self._cache, self._wanted = below, cache, wanted
 
         async def handle_async_request(self, request: Any) -> Any:
             from anyio import to_thread
 
-            asked = _question(request, await request.aread(), self._cache) if _asks(request) else None
+            asked = (
+                _question(request, await request.aread(), self._cache) if _asks(request) and self._wanted() else None
+            )
             found = await to_thread.run_sync(_found, self._cache, asked)
             if found is not None:
                 return response(found)
