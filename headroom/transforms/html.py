@@ -5,6 +5,7 @@ an edit may quote is a file and never comes here.
 """
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from headroom.transforms.base import Compressed, Context
@@ -36,6 +37,8 @@ _TAG = re.compile(
     re.I,
 )
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=-]+)*,[A-Za-z0-9+/=%_-]{64,}")
+_LINK = re.compile(r"\]\(([^\s()]{16,})\)")
+"""A link to a place that is long enough to be said once."""
 _SPACE = re.compile(r"\s+")
 _AROUND_LINE_END = re.compile(r" *\n *")
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -120,9 +123,19 @@ def _markdown(root: "LexborNode") -> str:
             out.append(before)
             todo.append(after)
             todo += reversed(list(node.iter(include_text=True)))
-    parts = _BLANK_LINES.sub("\n\n", _AROUND_LINE_END.sub("\n", "".join(out))).split(_CODE)
+    text, targets = _referred(_BLANK_LINES.sub("\n\n", _AROUND_LINE_END.sub("\n", "".join(out))))
+    parts = (text.rstrip() + targets).split(_CODE)
     fenced = [f"```\n{block}\n```" for block in code]
     return "".join(part + block for part, block in zip(parts, [*fenced, ""], strict=True))
+
+
+def _referred(text: str) -> tuple[str, str]:
+    """Links to the same place name it by a number; the list of these places, as Markdown has it at the end."""
+    often = [target for target, times in Counter(_LINK.findall(text)).items() if times > 1]
+    numbers = {target: number for number, target in enumerate(often, 1)}
+    text = _LINK.sub(lambda link: f"][{numbers[link[1]]}]" if link[1] in numbers else link[0], text)
+    listed = "".join(f"\n[{number}]: {target}" for target, number in numbers.items())
+    return text, f"\n{listed}" if listed else ""
 
 
 def _marks(node: "LexborNode") -> tuple[str, str]:

@@ -34,6 +34,16 @@ def test_content_stays_and_the_frame_goes() -> None:
     )
 
 
+def test_links_to_the_same_place_say_it_once() -> None:
+    guide, once = "https://shop.example/guide/prices", "https://shop.example/other/page"
+    links = f'<a href="{guide}">one</a>, <a href="/tax">a</a>, <a href="/tax">b</a> and <a href="{guide}">two</a>'
+    text = f'<html><body><p>See {links}.</p><p>Not <a href="{once}">this</a>.</p><pre>x]({guide})</pre></body></html>'
+    assert short(compress, text, NORMAL).text == (
+        f"See [one][1], [a](/tax), [b](/tax) and [two][1].\n\nNot [this]({once}).\n\n"
+        f"```\nx]({guide})\n```\n\n[1]: {guide}"
+    )
+
+
 def test_without_a_main_element_the_whole_body_is_taken() -> None:
     text = "<html><body><div><h2>A</h2><p>first</p></div><div><p>second</p></div></body></html>"
     assert short(compress, text, NORMAL).text == "## A\n\nfirst\n\nsecond"
