@@ -269,6 +269,28 @@ def forget(ids: tuple[str, ...], path: str | None) -> None:
     forget_notes(ids, path)
 
 
+@headroom.command()
+@click.option("--memory", "with_memory", is_flag=True, help="With tools that keep and find notes across sessions.")
+@_project
+@_database
+def mcp(with_memory: bool, project: str | None, path: str | None) -> None:
+    """Serve headroom's tools to a client that speaks MCP, on standard input and output.
+
+    \b
+    claude mcp add headroom -- headroom mcp
+    codex mcp add headroom -- headroom mcp
+    """
+    import logging
+
+    from headroom.cli.store import chosen_store
+    from headroom.mcp.server import serve as serve_mcp
+    from headroom.mcp.tools import Tools
+    from headroom.memory import project_of
+
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="headroom: %(message)s")
+    serve_mcp(Tools(chosen_store(), with_memory or bool(path), path or "", project_of(project or ".")))
+
+
 def main() -> None:
     """The entry point: an error of the user's is one line, and never a traceback."""
     try:

@@ -17,7 +17,7 @@ MOST_BREAKS = 8
 
 def show_stats(since: str, by: str | None, as_json: bool) -> None:
     """Print the sums ``since`` today, 7d or all, in all or ``by`` a column. Raises StorageError."""
-    begin = _begin(since)
+    begin = begin_of(since)
     with ledger() as open_ledger:
         sums = open_ledger.totals(since=begin)
         groups = open_ledger.by(by, begin) if by else []
@@ -90,7 +90,8 @@ def _without_strategies(sums: Totals) -> dict[str, object]:
     return {name: value for name, value in as_data(sums).items() if name != "saved_by_strategy"}
 
 
-def _begin(since: str) -> float:
+def begin_of(since: str) -> float:
+    """Unix seconds at which ``today``, ``7d`` or ``all`` begins."""
     if since == "all":
         return 0.0
     now = time.time()

@@ -1,0 +1,1 @@
+"""headroom's tools for clients that speak MCP, over standard input and output."""
