@@ -19,6 +19,7 @@ from headroom.errors import StorageError, ValidationError
 from headroom.ledger import Ledger
 from headroom.mcp.tools import Tools
 from headroom.paths import ledger_path
+from tests.ledger.rows import exchange
 
 TEXT = "\n".join(f"line {n}: {'refused' if n == 77 else 'ok'}" for n in range(200))
 
@@ -73,9 +74,7 @@ async def test_a_client_gets_the_figures() -> None:
     async with client() as to:
         assert text_of(await to.call_tool("headroom_stats", {})) == "No request was seen yet."
         ledger = Ledger(ledger_path())
-        ledger.record(
-            Exchange("a" * 32, 1.0, "s1", mode="optimize", outcome="rewritten", tokens_before=100, tokens_after=40)
-        )
+        ledger.record(exchange())
         ledger.close()
         found = json.loads(text_of(await to.call_tool("headroom_stats", {"since": "all"})))
         assert (found["since"], found["requests"], found["tokens_saved"]) == ("all", 1, 300)
