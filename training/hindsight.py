@@ -1,0 +1,218 @@
+"""What recorded sessions say in hindsight: of every tool output, which lines the agent needed later.
+
+A line is needed when a later answer uses a name, path or number for the first time that stood nowhere before this
+line, or when a later edit quotes it. Sessions are Anthropic-style messages, one JSON object a line.
+"""
+
+import gzip
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headroom.kompress.features import Situation, features
+from headroom.kompress.vocabulary import NAME, Vocabulary, line_key
+from headroom.session.conversation import subject_of
+from headroom.tokenizers import count
+from headroom.transforms.base import Context
+from headroom.transforms.router import kind
+
+LEAST_LINES, LEAST_TOKENS = 8, 80
+"""Smaller outputs are never shortened, and teach nothing."""
+EDITED = ("old_string", "old_str")
+OTHER_TOKENS = 4_000
+"""Tools and system prompt where the session does not say."""
+
+
+@dataclass
+class Output:
+    """One tool output when it arrived."""
+
+    number: int
+    """Of the session's outputs."""
+    message: int
+    tool: str
+    kind: str
+    lines: list[str]
+    tokens: np.ndarray
+    """Of each line."""
+    rows: np.ndarray | None
+    """Features; None for one that is too small."""
+    prefix: int
+    """Tokens of the request that it came with."""
+    remaining: int
+    """Requests that came after that one."""
+
+
+@dataclass
+class Need:
+    """A string that the answer at ``message`` uses, and where it stood: (output, line)."""
+
+    message: int
+    text: str
+    edit: bool
+    places: list[tuple[int, int]]
+
+
+@dataclass
+class Hindsight:
+    id: str
+    group: str
+    """The repository that the agent worked on: what is held out together."""
+    outputs: list[Output] = field(default_factory=list)
+    needs: list[Need] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
+
+    def labels(self, output: Output, most: int = 3) -> np.ndarray:
+        """1 for the lines of an output that were needed and stood nowhere before."""
+        out = np.zeros(len(output.lines), np.int8)
+        for need in self.needs:
+            if not need.edit and need.places[0][0] != output.number:
+                continue
+            mine = [line for number, line in need.places if number == output.number]
+            out[mine if need.edit else mine[:1] if len(mine) > most else mine] = 1
+        return out
+
+
+def text_of(block: dict[str, Any]) -> str:
+    content = block.get("content")
+    if isinstance(content, str):
+        return content
+    return "\n".join(b.get("text", "") for b in content or [] if isinstance(b, dict) and b.get("type") == "text")
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return [str(value)] if items is None else [s for v in items for s in strings(v)]
+
+
+def group_of(session: dict[str, Any]) -> str:
+    name = session["id"].split("__")[0]
+    return name if session["kind"] == "swe-bench" else session["source_repo"]
+
+
+def hindsight(session: dict[str, Any], with_features: bool = True) -> Hindsight:
+    """Walk through a session, as the proxy would have seen it."""
+    found = Hindsight(session["id"], group_of(session), requests=[r["n"] for r in session["requests"]])
+    vocabulary = Vocabulary()
+    if session.get("system"):
+        vocabulary.seen.update(NAME.findall(session["system"]))
+    from_tools: set[str] = set()
+    elsewhere: set[str] = set(vocabulary.seen)
+    spoken = session.get("system") or ""
+    calls: dict[str, tuple[str, dict[str, Any], str]] = {}
+    prefix = session.get("prefix_tokens") or OTHER_TOKENS
+    read_number = __import__("re").compile(r"^ *\d+(?:→|\t)", __import__("re").M)
+    for i, message in enumerate(session["messages"]):
+        if message["role"] == "assistant":
+            vocabulary.answered()
+            said = "\n".join(b["text"] for b in message["content"] if b["type"] == "text")
+            given = "\n".join(s for b in message["content"] if b["type"] == "tool_use" for s in strings(b["input"]))
+            answer = said + "\n" + given
+            used = set(NAME.findall(answer))
+            for token in sorted((used & from_tools) - elsewhere):
+                if token not in spoken:
+                    _needed(found, i, token, False)
+            for block in message["content"]:
+                if block["type"] != "tool_use":
+                    continue
+                calls[block["id"]] = (block["name"], block["input"], said)
+                for key in EDITED if isinstance(block["input"], dict) else ():
+                    for line in {x.strip() for x in str(block["input"].get(key) or "").split("\n")}:
+                        if len(line) >= 8 and line not in spoken:
+                            _needed(found, i, line, True)
+            elsewhere |= used
+            spoken += "\n" + answer
+            prefix += count(answer)
+            vocabulary.speaks(answer)
+            continue
+        shown = []
+        for block in message["content"]:
+            if block["type"] == "text":
+                vocabulary.asked(block["text"])
+                elsewhere |= set(NAME.findall(block["text"]))
+                spoken += "\n" + block["text"]
+                prefix += count(block["text"])
+        start = len(found.outputs)
+        for block in message["content"]:
+            if block["type"] != "tool_result":
+                continue
+            tool, arguments, said = calls.get(block["tool_use_id"], ("", {}, ""))
+            text = text_of(block)
+            output = _output(found, i, tool, arguments, said, text, vocabulary, with_features)
+            output.remaining = sum(n > i + 1 for n in found.requests)
+            found.outputs.append(output)
+            prefix += int(output.tokens.sum())
+            from_tools |= set(NAME.findall(read_number.sub("", text) if tool == "Read" else text))
+            shown.append(text)
+            vocabulary.shown(text)
+        for output in found.outputs[start:]:
+            output.prefix = prefix
+    return found
+
+
+def situation_of(tool: str, arguments: Any, said: str, text: str) -> Situation:
+    known = arguments if isinstance(arguments, dict) else {}
+    name = kind(text, Context(tool, known))
+    return Situation(
+        tool,
+        name.name if name else "",
+        "\n".join(strings(arguments)),
+        said,
+        subject_of(known)[1],
+        "offset" in known or "limit" in known,
+    )
+
+
+def _output(
+    found: Hindsight, message: int, tool: str, arguments: Any, said: str, text: str, vocabulary: Vocabulary, wanted: bool
+) -> Output:
+    lines = text.split("\n")
+    tokens = np.array([count(line) + 1 for line in lines], np.int32)
+    situation = situation_of(tool, arguments, said, text)
+    large = len(lines) >= LEAST_LINES and tokens.sum() >= LEAST_TOKENS
+    rows = features(text, situation, vocabulary) if large and wanted else None
+    return Output(len(found.outputs), message, tool, situation.kind, lines, tokens, rows, 0, 0)
+
+
+def _needed(found: Hindsight, message: int, text: str, edit: bool) -> None:
+    places = [
+        (output.number, k)
+        for output in found.outputs
+        for k, line in enumerate(output.lines)
+        if text in line and (not edit or line_key(line) == text)
+    ]
+    if places:
+        found.needs.append(Need(message, text, edit, places))
+
+
+def read_sessions(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf8") if path.suffix == ".gz" else path.open(encoding="utf8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def all_of(paths: list[Path], workers: int = 2) -> list[Hindsight]:
+    """The hindsight of all sessions of some files."""
+    sessions = [session for path in paths for session in read_sessions(path)]
+    if workers < 2:
+        return list(map(hindsight, sessions))
+    with ProcessPoolExecutor(workers) as pool:
+        return list(pool.map(hindsight, sessions, chunksize=4))
+
+
+if __name__ == "__main__":
+    import pickle
+
+    *inputs, out = map(Path, sys.argv[1:])
+    done = all_of(inputs)
+    with out.open("wb") as file:
+        pickle.dump(done, file)
+    print(len(done), "sessions", sum(len(s.outputs) for s in done), "outputs", sum(len(s.needs) for s in done), "needs")
