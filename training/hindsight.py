@@ -6,6 +6,7 @@ line, or when a later edit quotes it. Sessions are Anthropic-style messages, one
 
 import gzip
 import json
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,7 @@ from headroom.tokenizers import count
 from headroom.transforms.base import Context
 from headroom.transforms.router import kind
 
+READ_NUMBER = re.compile(r"^ *\d+(?:→|\t)", re.M)
 LEAST_LINES, LEAST_TOKENS = 8, 80
 """Smaller outputs are never shortened, and teach nothing."""
 EDITED = ("old_string", "old_str")
@@ -109,7 +111,7 @@ def hindsight(session: dict[str, Any], with_features: bool = True) -> Hindsight:
     spoken = session.get("system") or ""
     calls: dict[str, tuple[str, dict[str, Any], str]] = {}
     prefix = session.get("prefix_tokens") or OTHER_TOKENS
-    read_number = __import__("re").compile(r"^ *\d+(?:→|\t)", __import__("re").M)
+    read_number = READ_NUMBER
     for i, message in enumerate(session["messages"]):
         if message["role"] == "assistant":
             vocabulary.answered()
@@ -208,11 +210,3 @@ def all_of(paths: list[Path], workers: int = 2) -> list[Hindsight]:
         return list(pool.map(hindsight, sessions, chunksize=4))
 
 
-if __name__ == "__main__":
-    import pickle
-
-    *inputs, out = map(Path, sys.argv[1:])
-    done = all_of(inputs)
-    with out.open("wb") as file:
-        pickle.dump(done, file)
-    print(len(done), "sessions", sum(len(s.outputs) for s in done), "outputs", sum(len(s.needs) for s in done), "needs")

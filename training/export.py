@@ -1,0 +1,60 @@
+"""Write boosted trees as ONNX in whole numbers: any machine, any order of adding, gives the same sums."""
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import TensorProto, helper
+
+LEAF_UNIT = 1 << 12
+"""A leaf's value times this, rounded: sums of a hundred stay below 2^24, where single floats are exact."""
+
+
+def export(dump: dict[str, Any], columns: int, path: Path) -> None:
+    """``dump`` is LightGBM's own description of a model (``Booster.dump_model()``) over whole-number features."""
+    names = (
+        "nodes_treeids nodes_nodeids nodes_featureids nodes_values nodes_modes nodes_truenodeids nodes_falsenodeids "
+        "nodes_missing_value_tracks_true target_treeids target_nodeids target_ids target_weights"
+    ).split()
+    a: dict[str, list[Any]] = {name: [] for name in names}
+    for number, tree in enumerate(dump["tree_info"]):
+        _add(tree["tree_structure"], number, [0], a)
+    node = helper.make_node(
+        "TreeEnsembleRegressor", ["rows"], ["scores"], domain="ai.onnx.ml", n_targets=1, aggregate_function="SUM",
+        post_transform="NONE", **a,
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [node],
+        "needed",
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["lines", columns])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["lines", 1])],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="headroom training")
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _add(node: dict[str, Any], tree: int, next_id: list[int], a: dict[str, list[Any]]) -> int:
+    """Add a node and what hangs below it; return its number."""
+    me = next_id[0]
+    next_id[0] += 1
+    row = len(a["nodes_treeids"])
+    leaf = "split_feature" not in node
+    a["nodes_treeids"].append(tree)
+    a["nodes_nodeids"].append(me)
+    a["nodes_featureids"].append(0 if leaf else node["split_feature"])
+    a["nodes_values"].append(0.0 if leaf else float(int(node["threshold"] // 1)))
+    a["nodes_modes"].append("LEAF" if leaf else "BRANCH_LEQ")
+    a["nodes_missing_value_tracks_true"].append(0)
+    a["nodes_truenodeids"].append(0)
+    a["nodes_falsenodeids"].append(0)
+    if leaf:
+        a["target_treeids"].append(tree)
+        a["target_nodeids"].append(me)
+        a["target_ids"].append(0)
+        a["target_weights"].append(float(round(node["leaf_value"] * LEAF_UNIT)))
+    else:
+        a["nodes_truenodeids"][row] = _add(node["left_child"], tree, next_id, a)
+        a["nodes_falsenodeids"][row] = _add(node["right_child"], tree, next_id, a)
+    return me
