@@ -13,6 +13,7 @@ from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, s
 from headroom.cache.anthropic import CACHES_ITSELF
 from headroom.cache.stable import TAIL, stabilize, tail_start
 from headroom.ccr.deferred import RETRIEVED
+from headroom.ccr.judged import judged
 from headroom.ccr.lossy import leave_out
 from headroom.ccr.markers import Way
 from headroom.ccr.originals import Original, Originals, original_of
@@ -28,6 +29,7 @@ from headroom.session.inputs import texts_of
 from headroom.session.memory import Decision, Memory, RamMemory
 from headroom.session.prefix import Prefixes, PrefixHistory, Sent
 from headroom.session.standing import BlockReport, Standing
+from headroom.session.watch import Watch
 from headroom.sizes import BYTES_PER_TOKEN, Sizes, estimate, span_tokens
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
@@ -149,6 +151,8 @@ class Terms:
     keeps: bool
     until: float
     offered: Offered
+    head: int = 0
+    """Tokens before the messages."""
     all_new: bool = False
     new_from: int = 1 << 62
     """The turn from which on the provider has seen nothing in this form."""
@@ -157,6 +161,11 @@ class Terms:
     cached_to: int = 0
     """The byte up to which nothing is decided."""
     smart_crusher: SmartCrusherConfig = SMART_CRUSHER
+
+    @property
+    def judges(self) -> bool:
+        """Whether lines may be left out that will hardly be needed, where the agent's own tools print them again."""
+        return self.level != "safe" and self.offered.free
 
 
 class Abandoned(Exception):
@@ -439,6 +448,7 @@ class Engine:
             promises.originals is not None and mode == "optimize",
             until,
             offered,
+            self._sizes.head(layout) if level != "safe" else 0,
             request.all_new,
             kept_from=first_of_last_turns(layout, request.keep_turns),
             cached_to=cached_to,
@@ -457,6 +467,9 @@ class Engine:
         empty = LineIndex() if history_may_vanish(layout) else None
         decided: list[Decision] = []
         promised: list[Original] = []
+        if not start and terms.judges and conversation.indexed:
+            conversation.watch = Watch()
+            conversation.watch.begin(system_text(layout))
         for number, (block, key) in enumerate(zip(layout.blocks[start:], keys, strict=True), start):
             if block.kind != "result":
                 self._add_source(conversation, layout, number, block, key)
@@ -486,7 +499,11 @@ class Engine:
                 standing = Standing(key, span_tokens(block.span), None, "not plain text")
             elif _leaves_out(standing) and text is not None:
                 promised.append(_original(layout, block, text, terms.session))
-            conversation.stands(key, standing, source_of(layout, block, number), *([text] if text is not None else []))
+            texts = [] if text is None else [text]
+            conversation.stands(key, standing, source_of(layout, block, number), *texts)
+            if conversation.watch is not None:
+                replaced = standing.decision if _leaves_out(standing) else None
+                conversation.watch.see(block, [replaced.replacement] if replaced else texts, standing.after)
         if promised and terms.keeps:  # what was left out by an earlier process, or in a session this one is a copy of
             self.promises.keep(promised)
         return decided
@@ -501,6 +518,8 @@ class Engine:
         else:
             texts = texts_of(layout, block)
         conversation.stands(key, standing, source, *texts)
+        if conversation.watch is not None:
+            conversation.watch.see(block, texts, standing.tokens)
 
     def _remembered(
         self, conversation: Conversation, known: list[Decision] | tuple[()], references: bool
@@ -540,6 +559,14 @@ class Engine:
             form = leave_out(text, tokens, lossless, index, subject, context, terms.way, original.hash)
             if form is not None and (form.lossless or not terms.keeps or self.promises.keep([original])):
                 shortened, hash = form, "" if form.lossless else original.hash
+        if conversation.watch is not None and terms.judges and not block.error:
+            original = _original(layout, block, text, terms.session)
+            outlook = conversation.watch.outlook(context.arguments, subject, terms.head, terms.level == "max")
+            best = shortened.tokens if shortened else tokens
+            form = judged(text, best, index, subject, context, outlook, terms.way, original.hash)
+            if form is not None and (not terms.keeps or self.promises.keep([original])):
+                shortened, hash = form, original.hash
+                conversation.watch.cut(context.arguments)
         if shortened is None or len(quote(shortened.text)) > block.span.end - block.span.start:
             return Standing(key, tokens, None, "nothing to gain")
         needs = frozenset(conversation.standings[source].identity for source in shortened.sources)

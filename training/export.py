@@ -1,10 +1,14 @@
 """Write boosted trees as ONNX in whole numbers: any machine, any order of adding, gives the same sums."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import onnx
 from onnx import TensorProto, helper
+
+from headroom.kompress.features import NAMES
+from headroom.kompress.judge import LOWEST, STEP, STEPS, UNIT
 
 LEAF_UNIT = 1 << 12
 """A leaf's value times this, rounded: sums of a hundred stay below 2^24, where single floats are exact."""
@@ -12,11 +16,10 @@ LEAF_UNIT = 1 << 12
 
 def export(dump: dict[str, Any], columns: int, path: Path) -> None:
     """``dump`` is LightGBM's own description of a model (``Booster.dump_model()``) over whole-number features."""
-    names = (
-        "nodes_treeids nodes_nodeids nodes_featureids nodes_values nodes_modes nodes_truenodeids nodes_falsenodeids "
-        "nodes_missing_value_tracks_true target_treeids target_nodeids target_ids target_weights"
-    ).split()
-    a: dict[str, list[Any]] = {name: [] for name in names}
+    columns_of_nodes = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
+    names = [f"nodes_{name}" for name in (*columns_of_nodes, "missing_value_tracks_true")]
+    names += [f"target_{name}" for name in ("treeids", "nodeids", "ids", "weights")]
+    a: dict[str, Any] = {name: [] for name in names}
     for number, tree in enumerate(dump["tree_info"]):
         _add(tree["tree_structure"], number, [0], a)
     node = helper.make_node(
@@ -31,8 +34,15 @@ def export(dump: dict[str, Any], columns: int, path: Path) -> None:
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="headroom training")
+    helper.set_model_props(model, {"columns": " ".join(NAMES), "hazards": " ".join(map(str, hazards()))})
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def hazards() -> list[int]:
+    """-ln(1 - p) in units, for p from each step of the scores' log odds; p is 0.95 at most."""
+    odds = [(LOWEST + STEP * (i + 0.5)) / LEAF_UNIT for i in range(STEPS)]
+    return [round(-math.log(1 - min(0.95, 1 / (1 + math.exp(-x)))) * UNIT) for x in odds]
 
 
 def _add(node: dict[str, Any], tree: int, next_id: list[int], a: dict[str, list[Any]]) -> int:

@@ -7,7 +7,6 @@ line, or when a later edit quotes it. Sessions are Anthropic-style messages, one
 import gzip
 import json
 import re
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -96,8 +95,8 @@ def strings(value: Any) -> list[str]:
 
 
 def group_of(session: dict[str, Any]) -> str:
-    name = session["id"].split("__")[0]
-    return name if session["kind"] == "swe-bench" else session["source_repo"]
+    name: str = session["id"].split("__")[0]
+    return name if session["kind"] == "swe-bench" else str(session["source_repo"])
 
 
 def hindsight(session: dict[str, Any], with_features: bool = True) -> Hindsight:
@@ -174,7 +173,14 @@ def situation_of(tool: str, arguments: Any, said: str, text: str) -> Situation:
 
 
 def _output(
-    found: Hindsight, message: int, tool: str, arguments: Any, said: str, text: str, vocabulary: Vocabulary, wanted: bool
+    found: Hindsight,
+    message: int,
+    tool: str,
+    arguments: Any,
+    said: str,
+    text: str,
+    vocabulary: Vocabulary,
+    wanted: bool,
 ) -> Output:
     lines = text.split("\n")
     tokens = np.array([count(line) + 1 for line in lines], np.int32)
@@ -208,5 +214,3 @@ def all_of(paths: list[Path], workers: int = 2) -> list[Hindsight]:
         return list(map(hindsight, sessions))
     with ProcessPoolExecutor(workers) as pool:
         return list(pool.map(hindsight, sessions, chunksize=4))
-
-

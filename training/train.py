@@ -12,7 +12,7 @@ import pickle
 import time
 from pathlib import Path
 
-import lightgbm as lgb
+import lightgbm as lgb  # type: ignore[import-not-found,unused-ignore]
 import numpy as np
 
 from headroom.kompress.features import NAMES

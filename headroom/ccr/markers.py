@@ -5,8 +5,9 @@
 | ``[340 lines compressed to 120. Retrieve more: hash=0123456789abcdef01234567]`` | our tool is in the request |
 | ``[... . Retrieve more with mcp__headroom__headroom_retrieve: hash=...]`` | the client has a tool of that name |
 | ``[... . Retrieve more: headroom retrieve 0123456789abcdef01234567]`` | the agent has a shell |
-| ``[lines 120-340 left out; read them with offset 120, limit 221]`` | a file that the agent can read again |
-| ``[lines 120-340 left out]`` | where bodies of code are missing in an outline, beside one of the first three |
+| ``[lines 120-340 left out; run it again through sed -n '120,340p' to see them]`` | what a shell can print again |
+| ``[lines 120-340 left out; a narrower search shows them]`` | hits of a search, paths of a listing |
+| ``[lines 120-340 left out]`` | where more is missing of such a text, and where bodies of code are in an outline |
 | ``[221 lines left out]`` | where lines are missing, beside one of the first three |
 
 A marker says how much there was, how much is left, and how the rest is had. It stands at the end of the text, on a line
@@ -14,6 +15,7 @@ of its own; of an array that was cut down it is the array's own line.
 """
 
 import re
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 GAP = "[{} lines left out]"
@@ -30,12 +32,33 @@ class Way(NamedTuple):
     tool: str = ""
 
 
+Native = Literal["shell", "search"]
+"""With which of its own tools the agent can have a text again."""
+SAID = 3
+"""Gaps of one text that say how their lines are had."""
+_NATIVE = {
+    "shell": "; run it again through sed -n '{first},{last}p' to see them",
+    "search": "; a narrower search shows them",
+}
 _ITEMS = re.compile(r"^\[\d+ items compressed to \d+(?=\]$)", re.M)
 
 
 def gap(first: int, count: int) -> str:
     """Stands where ``count`` lines are missing, of which the text's line ``first`` is the first."""
     return GAP.format(count)
+
+
+def native_gaps(native: Native) -> Callable[[int, int], str]:
+    """As ``gap``, for a text that the agent's own tools print again: the first ones say how."""
+    said = 0
+
+    def stands(first: int, count: int) -> str:
+        nonlocal said
+        last, said = first + count - 1, said + 1
+        how = _NATIVE[native].format(first=first, last=last) if said <= SAID else ""
+        return f"[lines {first}-{last} left out{how}]"
+
+    return stands
 
 
 def retrieve(way: Way, hash: str) -> str:

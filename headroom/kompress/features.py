@@ -27,11 +27,13 @@ ERROR = re.compile(
 """Lines that speak of errors."""
 _HEADER = re.compile(
     r"\s*(?:\d+[\t→:-]\s*)?(?:(?:async |export |default |public |private |protected |static |pub |abstract )*"
-    r"(?:def|class|function|func|fn|interface|type|struct|enum|impl|trait|module|defmodule|defp)\b|#{1,6} |@@ |diff --git)"
+    r"(?:def|class|function|func|fn|interface|type|struct|enum|impl|trait|module|defmodule|defp)\b"
+    r"|#{1,6} |@@ |diff --git)"
 )
 _STARTS = re.compile(
-    r"\s*(?:\d+[\t→:-]\s*)?(?:(?P<imports>import\b|from \S+ import|#include|use |require)|(?P<comment>#|//|/?\*|<!--|--|\"\"\"|''')"
-    r"|(?P<decorator>@\w)|(?P<returns>return\b|raise\b|yield\b)|(?P<branch>(?:el)?if\b|else\b|for\b|while\b|try\b|except\b|with\b|case\b)"
+    r"\s*(?:\d+[\t→:-]\s*)?(?:(?P<imports>import\b|from \S+ import|#include|use |require)"
+    r"|(?P<comment>#|//|/?\*|<!--|--|\"\"\"|''')|(?P<decorator>@\w)|(?P<returns>return\b|raise\b|yield\b)"
+    r"|(?P<branch>(?:el)?if\b|else\b|for\b|while\b|try\b|except\b|with\b|case\b)"
     r"|(?P<assigns>[\w.\[\]]+\s*[+|-]?=[^=])|(?P<calls>[\w.]+\())"
 )
 _STARTS_AS = {name: i for i, name in enumerate(_STARTS.groupindex, 1)}
@@ -59,16 +61,22 @@ class Situation:
     """Whether the call asks for a part of a file."""
 
 
-NAMES = (
+NAMES = (  # noqa: SIM905 - a list would be five times as long
     "kind tool lines characters turn ranged subject_said call_parts said_parts novel_share position from_start "
     "from_end length indent header starts numbered error digits path_like punctuation "
     "names novel novel_first rarest_novel in_call in_said in_task ever_said recency "
     "part_call part_said part_task part_recent rare_part_said seen_line same_line same_shape blank "
     "in_call_2 in_said_2 part_said_2 part_call_2 part_task_2 novel_2 error_2 "
     "in_call_8 in_said_8 part_said_8 part_call_8 part_task_8 novel_8 error_8 "
-    "header_said header_call header_distance header_recency near_said near_call rank_said rank_recent most_said most_call"
+    "header_said header_call header_distance header_recency near_said near_call rank_said rank_recent "
+    "most_said most_call"
 ).split()
 """The columns, in their order."""
+_FORM = (
+    *("length", "indent", "header", "starts", "numbered", "digits", "path_like"),
+    *("seen_line", "same_line", "same_shape", "blank", "punctuation"),
+)
+"""Those that say what form a line has."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -174,9 +182,7 @@ def features(text: str, situation: Situation, vocabulary: Vocabulary) -> npt.NDA
         ],
         np.int64,
     )
-    for i, name in enumerate(
-        "length indent header starts numbered digits path_like seen_line same_line same_shape blank punctuation".split()
-    ):
+    for i, name in enumerate(_FORM):
         columns[name] = form[:, i]
     columns["error"] = np.array(errors, np.int64)
     index = np.arange(n)

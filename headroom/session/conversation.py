@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 from headroom.session.inputs import verbatim
 from headroom.session.standing import Reports, Standing
+from headroom.session.watch import Watch
 from headroom.transforms.commands import commands_of
 from headroom.transforms.envelope import unwrapped
 from headroom.transforms.line_index import LineIndex
@@ -40,6 +41,8 @@ class Conversation:
     """The blocks of which something was left out, by the hash of the original."""
     reports: Reports = field(default_factory=Reports)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    watch: Watch | None = None
+    """Where it is judged what will be needed; None where nothing is."""
     indexed: bool = True
     """Whether its lines can be referred to; only where nothing is decided they need not be."""
 

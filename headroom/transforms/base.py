@@ -2,11 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headroom.ccr.markers import gap
 from headroom.tokenizers import count as count_tokens
 from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
+
+if TYPE_CHECKING:
+    from headroom.kompress.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the conversation says of an output that just arrived, for the judgement of what will be needed of it.
+
+    ``vocabulary`` has the names said before, ``said`` is what the model said with the call, ``subject`` what the call
+    is about, ``kind`` the kind of text. ``prefix`` are the request's tokens, ``remaining`` the requests that are
+    expected to follow. ``files``: whether lines of files may be left out too.
+    """
+
+    vocabulary: "Vocabulary"
+    said: str = ""
+    subject: str = ""
+    kind: str = ""
+    prefix: int = 0
+    remaining: int = 20
+    files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,8 @@ class Context:
     """(number of the text's first line that is missing, how many are) -> the line that stands there for them."""
     smart_crusher: SmartCrusherConfig = SMART_CRUSHER
     """How far structured data may be cut down, where anything may be left out."""
+    outlook: Outlook | None = None
+    """Where it may be judged what of the text will be needed, and the rest left out."""
     outline: bool = False
     """Whether of code only what it declares has to stay."""
 

@@ -104,7 +104,7 @@ def checked_profile(name: str, value: object) -> Profile:
         ) from None
     if found is Profile.OUTLINE and not _can_outline():
         raise ConfigurationError(
-            f"the profile of tool {name!r} is 'outline', which needs tree-sitter: pip install headroom[code]",
+            f"the profile of tool {name!r} is 'outline', which needs tree-sitter: pip install 'headroom-ai[code]'",
             {"setting": f"tool_profiles.{name}", "found": value, "expected": "tree-sitter, or another profile"},
         )
     return found

@@ -1,0 +1,65 @@
+"""A tool output without the lines that will hardly be needed, where the agent can have them back."""
+
+from dataclasses import replace
+
+from headroom.ccr.lossy import MARKER
+from headroom.ccr.markers import Native, Way, mark, native_gaps
+from headroom.transforms import keep
+from headroom.transforms.base import Context, Outlook
+from headroom.transforms.commands import ECHO, command_of, kinds
+from headroom.transforms.line_index import LineIndex
+from headroom.transforms.pipeline import LEAST_GAIN, Shortened, shorten
+from headroom.transforms.router import FILE_TOOLS, PATH_TOOLS, SEARCH_TOOLS, SHELL_TOOLS, kind
+
+REPEATABLE = frozenset({"file", "names", "rows", "tree", "paths", "search", "diff", ECHO})
+"""Kinds that commands print which change nothing: running them again does no harm and prints the same."""
+
+
+def judged(
+    text: str,
+    lossless: int,
+    index: LineIndex,
+    subject: str,
+    context: Context,
+    outlook: Outlook | None,
+    way: Way | None,
+    hash: str,
+) -> Shortened | None:
+    """The text with lines left out and markers; None where nothing is, or where that gains too little.
+
+    ``lossless`` are the tokens of the form in which nothing is left out. The original must be kept before this is sent.
+    """
+    native = native_of(context)
+    if outlook is None or (native is None and way is None) or context.tool.lower() in FILE_TOOLS:
+        return None  # edits quote what such tools printed: docs/kompress.md has what leaving out of it cost
+    found = kind(text, context)
+    outlook = replace(outlook, kind=found.name if found else "")
+    context = replace(context, outlook=outlook, gap=native_gaps(native) if native is not None else context.gap)
+    kept = keep.compress(text, context)
+    if kept is None:
+        return None
+    tokens = context.count(kept.text)
+    plain = replace(context, outlook=None)
+    form = shorten(kept.text, tokens, index, subject, plain) or Shortened(kept.text, tokens)
+    marked = form.text
+    if native is None and way is not None:
+        marked = mark(form.text, text, kept.left_out, way, hash)
+    added = context.count(marked) - context.count(form.text)
+    gain = lossless - form.tokens - added
+    if gain < LEAST_GAIN + lossless // 100 or len(marked.encode()) > len(text.encode()):
+        return None
+    saved = {**form.saved, keep.STRATEGY: gain + added}
+    if added:
+        saved[MARKER] = -added
+    return replace(form, text=marked, tokens=form.tokens + added, saved=saved, lossless=False, left_out=kept.left_out)
+
+
+def native_of(context: Context) -> Native | None:
+    """How the agent's own tools print such a text again; None where they don't, or may do more than print."""
+    tool = context.tool.lower()
+    if tool in SEARCH_TOOLS or tool in PATH_TOOLS:
+        return "search"
+    if tool in SHELL_TOOLS:
+        printed = kinds(command_of(context.arguments))
+        return "shell" if printed and REPEATABLE.issuperset(printed) else None
+    return None

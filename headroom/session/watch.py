@@ -1,0 +1,66 @@
+"""What a conversation has said so far, for the judgement of what will be needed: see ``headroom.kompress``."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from headroom.kompress.vocabulary import NAME, Vocabulary
+from headroom.transforms.base import Outlook
+from headroom.transforms.keep import strings
+from headroom.wire.layout import Block
+
+_FILE = re.compile(r"[\w./-]*\w\.\w+")
+
+
+@dataclass(slots=True)
+class Watch:
+    """Follows a conversation block by block."""
+
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    said: str = ""
+    """What the model said in its last answer, beside its calls."""
+    tokens: int = 0
+    """Of all blocks so far, as the provider gets them."""
+    _answering: bool = False
+    _cut: set[str] = field(default_factory=set)
+
+    def begin(self, system: str) -> None:
+        """The system prompt."""
+        self.vocabulary.seen.update(NAME.findall(system))
+
+    def see(self, block: Block, texts: Iterable[str], tokens: int) -> None:
+        """The next block: its texts as the provider gets them."""
+        self.tokens += tokens
+        answer = block.kind in ("assistant", "call")
+        if answer and not self._answering:
+            self.vocabulary.answered()
+            self.said = ""
+        self._answering = answer
+        for text in texts:
+            if block.kind == "result":
+                self.vocabulary.shown(text)
+            elif block.kind == "user":
+                self.vocabulary.asked(text)
+            else:
+                self.vocabulary.speaks(text)
+                if block.kind == "assistant":
+                    self.said = f"{self.said}\n{text}" if self.said else text
+
+    def outlook(self, arguments: Mapping[str, object], subject: str, head: int, files: bool) -> Outlook | None:
+        """What is to be expected of the output of a call; None when the agent asks for what it got in part before.
+
+        ``head`` are the tokens before the messages; ``files``: whether lines of files may be left out.
+        """
+        if self._cut and self._cut.intersection(_asked(arguments)):
+            return None
+        return Outlook(self.vocabulary, self.said, subject, prefix=head + self.tokens, files=files)
+
+    def cut(self, arguments: Mapping[str, object]) -> None:
+        """Note that something was left out of what this call printed."""
+        self._cut.update(_asked(arguments))
+
+
+def _asked(arguments: Mapping[str, object]) -> list[str]:
+    """What a call is known by: its files, and all that it says."""
+    said = "\n".join(strings(arguments))
+    return [*_FILE.findall(said), said]

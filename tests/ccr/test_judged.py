@@ -1,0 +1,87 @@
+"""Lines of an output that will hardly be needed are left out where the agent's own tools print them again."""
+
+import json
+from typing import Any
+
+from headroom.ccr.originals import hash_of
+from headroom.ccr.ways import CcrSettings, Level
+from headroom.engine import Engine, RawRequest, Rewrite
+from headroom.session.memory import RamMemory
+from tests.support.originals import RamOriginals
+
+type Json = dict[str, Any]
+
+FOUND = "\n".join(f"./packages/part{i // 20}/src/generated/file{i:03}.ts" for i in range(300))
+FIND = "find . -name '*.ts'"
+TOOLS = [{"name": name, "input_schema": {"type": "object"}} for name in ("Bash", "Read")]
+
+
+def engine(level: Level = "balanced", originals: RamOriginals | None = None) -> Engine:
+    return Engine(RamMemory(), originals=originals or RamOriginals(), ccr=CcrSettings(level=level))
+
+
+def said(*calls: tuple[str, str, bool]) -> list[Json]:
+    """A conversation of a shell agent: (command, output, failed)."""
+    found: list[Json] = [{"role": "user", "content": "Where are labels translated?"}]
+    for number, (command, output, failed) in enumerate(calls):
+        call = {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash", "input": {"command": command}}
+        result = {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": output, "is_error": failed}
+        found += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    return found
+
+
+def send(to: Engine, messages: list[Json], **fields: Any) -> Rewrite:
+    body = json.dumps({"model": "claude-sonnet-4-5", "tools": TOOLS, **fields, "messages": messages}).encode()
+    return to.rewrite(RawRequest("anthropic", "anthropic", "/v1/messages", {}, body))
+
+
+def results(rewrite: Rewrite) -> list[str]:
+    messages = json.loads(rewrite.body)["messages"]
+    return [
+        m["content"][0]["content"] for m in messages if isinstance(m["content"], list) and "content" in m["content"][0]
+    ]
+
+
+SEARCH = (FIND, FOUND, False)
+
+
+def test_a_shell_is_told_how_to_print_them_and_the_original_is_kept() -> None:
+    originals = RamOriginals()
+    to = engine(originals=originals)
+    first = send(to, said(SEARCH))
+    (text,) = results(first)
+    gaps = [line for line in text.split("\n") if "left out" in line]
+    assert gaps and "; run it again through sed -n '" in gaps[0]
+    assert originals.kept[hash_of(FOUND)].text == FOUND
+    assert first.saved["keep"] > 500
+    again = send(to, said(SEARCH, ("true", "ok", False)))
+    assert results(again)[0] == text  # the same ever after
+
+
+def test_nothing_is_left_out_by_default_nor_where_it_could_not_be_had_back() -> None:
+    assert "left out" not in results(send(engine("safe"), said(SEARCH)))[0]
+    writes = (f"{FIND} && make install", FOUND, False)  # running it again does more than print
+    assert "left out" not in results(send(engine(), said(writes)))[0]
+    assert "left out" not in results(send(engine(), said(SEARCH), tool_choice={"type": "any"}))[0]
+    failed = (FIND, FOUND, True)
+    assert "left out" not in results(send(engine(), said(failed)))[0]
+
+
+def test_where_the_original_can_not_be_kept_everything_goes_out() -> None:
+    originals = RamOriginals()
+    originals.broken = True
+    assert "left out" not in results(send(engine(originals=originals), said(SEARCH)))[0]
+
+
+def test_what_is_asked_for_again_comes_whole() -> None:
+    to = engine()
+    send(to, said(SEARCH))
+    assert "left out" not in results(send(to, said(SEARCH, (FIND, f"{FOUND}\n", False))))[1]
+
+
+def test_what_a_tool_for_files_printed_stays_whole() -> None:
+    lines = "\n".join(f"{i + 1}\t{line}" for i, line in enumerate(FOUND.split("\n")))
+    messages = said(("x", lines, False))
+    messages[1]["content"][0] |= {"name": "Read", "input": {"file_path": "/app/labels.ts"}}
+    for level in ("balanced", "max"):
+        assert "left out" not in results(send(engine(level), messages))[0]
