@@ -52,5 +52,7 @@ def test_outlines_are_left_out_like_anything_else_only_where_the_level_allows_it
 
 def test_outlines_need_tree_sitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiles, "_can_outline", lambda: False)
-    with pytest.raises(ConfigurationError, match=r"'view' is 'outline', which needs tree-sitter: pip install headroom"):
+    with pytest.raises(
+        ConfigurationError, match=r"'view' is 'outline', which needs tree-sitter: pip install .headroom-ai"
+    ):
         profile("view", {"view": "outline"})
