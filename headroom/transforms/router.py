@@ -27,6 +27,7 @@ from headroom.transforms import (
     smart_crusher,
     table_values,
     terminal,
+    times,
     tracebacks,
 )
 from headroom.transforms.base import Compressed, Context, Transform
@@ -157,6 +158,7 @@ _OUTPUT: tuple[Transform, ...] = (
     tracebacks.compress,
     routine.compress,
     smart_crusher.embedded,
+    times.compress,
     logs.compress,
     frames.compress,
 )
@@ -165,6 +167,7 @@ _LOG: tuple[Transform, ...] = (
     tracebacks.compress,
     log_templates.compress,
     smart_crusher.embedded,
+    times.compress,
     logs.compress,
     frames.compress,
 )

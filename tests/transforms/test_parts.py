@@ -12,6 +12,7 @@ from headroom.transforms.base import Compressed, Context
 from headroom.transforms.json_values import parse
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import shorten
+from headroom.transforms.times import LEGEND
 from tests.support.notation import read, same
 
 ROWS = [{"id": i, "name": f"item {i}", "state": "ok", "price": i * 3} for i in range(12)]
@@ -41,9 +42,11 @@ def test_a_log_with_json_in_it_is_a_log_and_json(context: Context) -> None:
 
     before, _, rest = text.partition("POST /orders answered\n")
     data, _, after = rest.partition("\nall stored\n")
-    assert before.startswith('[the 14 lines below begin with "2026-11-24T01:02:" and, after one word, go on with')
+    assert before.startswith(
+        f"{LEGEND}\n2026-11-24T01:02:00.000Z INFO [main] com.example.shop.OrderService - order 1000 "
+    )
     assert same(read(data), parse(DATA))
-    assert "[the 14 lines below" in after and "\n00.000Z 2000 stored in 0 ms\n" in after
+    assert "order 2000 stored in 0 ms" in after and after.endswith("\n2013 stored in 13 ms\n")
 
 
 def test_a_diff_between_sentences_loses_the_header_that_its_names_repeat() -> None:
@@ -55,7 +58,7 @@ def test_a_diff_between_sentences_loses_the_header_that_its_names_repeat() -> No
 def test_a_log_in_a_fence_is_written_as_a_log_and_json_in_a_fence_stays() -> None:
     text = f"The service says:\n\n```\n{LOG}```\n\nIts items:\n\n```json\n{DATA}\n```\n\nIs that right?\n"
     short = written(text, REPORT)
-    assert short.startswith('The service says:\n\n```\n[the 14 lines below begin with "2026-11-24T01:02:"')
+    assert short.startswith(f"The service says:\n\n```\n{LEGEND}\n2026-11-24T01:02:00.000Z INFO ")
     assert short.endswith(f"\n```\n\nIts items:\n\n```json\n{DATA}\n```\n\nIs that right?\n")
 
 
