@@ -1,5 +1,6 @@
 """The lines that the provider has before it: where a line stands, and how far a run of lines goes on alike."""
 
+import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,10 @@ SEED = 4
 LEAST = 60
 """Characters in a run below which a reference can't be shorter."""
 
+_is_ours = re.compile(
+    r"\[(?:the \d+ lines below begin with |again: |\+N: |In this output |An id that ends |the line above \d|ls -l; )"
+).match
+"""A phrase of a form of ours: to be told that it stands above as well would help nobody. It names nothing."""
 _BARRIER = -0x5EA1ED
 _INSIDE = 0x1951DE
 
@@ -100,7 +105,7 @@ class LineIndex:
         """Add lines. ``shown`` says of each whether the provider sees it verbatim; None: all of them."""
         texts, first = [line.text for line in lines], len(self.keys)
         keys = [key(line) for line in lines]
-        quotations = [text.strip()[:QUOTED] for text in texts]
+        quotations = ["" if text[:1] == "[" and _is_ours(text) else text.strip()[:QUOTED] for text in texts]
         self.keys.extend(keys)
         self.marks.extend([hash(quotation) for quotation in quotations])
         self.shown.extend(map(bool, quotations) if shown is None else map(_both, quotations, shown))

@@ -276,3 +276,11 @@ def test_lines_that_are_all_alike_take_no_long_time() -> None:
     start = time.perf_counter()
     compress(text, LineIndex(), "", True, len, len(text))
     assert time.perf_counter() - start < 5
+
+
+def test_a_phrase_of_ours_that_comes_again_is_said_and_not_referred_to() -> None:
+    phrase = '[the 9 lines below begin with "2026-11-24T01:02:" and, after one word, go on with " INFO [main] order "]'
+    before, again = f"{phrase}\nfirst 1\nfirst 2\n", f"{phrase}\nsecond 1\nsecond 2\n"
+    index = LineIndex()
+    index.add(Source("Bash", "command", "tail a.log", 1), before)
+    assert compress(again, index, "tail b.log", False, count, count(again)) is None
