@@ -27,9 +27,9 @@ _CALL: Json = {
     "description": "As OpenAI (id, function: name and arguments) or Anthropic (id, name, input) write it.",
     "properties": {
         "id": {"type": "string"},
-        "name": {"enum": ["headroom_retrieve", "ccr_retrieve"]},
-        "input": {"type": "object", "properties": {"hash": {"type": "string"}, "query": {"type": "string"}}},
-        "function": {"type": "object"},
+        "name": {"type": "string", "description": "headroom_retrieve, or a name that ends so."},
+        "input": {"description": "hash and perhaps query. What is wrong in it is told to the model, not refused."},
+        "function": {"type": "object", "description": "name, and arguments as JSON text."},
     },
 }
 _MISSING = (400, 401, 404, 410, 411, 413, 503)

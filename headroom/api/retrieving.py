@@ -158,8 +158,13 @@ def _matching(items: list[Any], query: str) -> list[Any]:
 
 def _call(call: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], str]:
     """Name, arguments and id of a call as OpenAI or Anthropic write it."""
-    function = call.get("function")
-    if isinstance(function, dict):
+    call_id = call.get("id", call.get("call_id", ""))
+    if not isinstance(call_id, str):
+        raise ApiError(400, "validation_error", "the id of tool_call is no string")
+    if "function" in call:
+        function = call["function"]
+        if not isinstance(function, dict):
+            raise ApiError(400, "validation_error", "the function of tool_call is no object")
         name, arguments = function.get("name"), function.get("arguments")
     else:
         name, arguments = call.get("name"), call.get("input", call.get("arguments"))
@@ -170,4 +175,4 @@ def _call(call: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], str]:
             arguments = None
     if not isinstance(name, str):
         raise ApiError(400, "validation_error", "tool_call has no name")
-    return name, arguments if isinstance(arguments, dict) else {}, str(call.get("id") or call.get("call_id") or "")
+    return name, arguments if isinstance(arguments, dict) else {}, call_id
