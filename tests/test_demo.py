@@ -123,15 +123,17 @@ def test_it_shows_the_session_and_keeps_the_ledger_when_asked(tmp_path: Path) ->
 
 
 def test_it_ends_cleanly_when_interrupted(tmp_path: Path) -> None:
-    demo = subprocess.Popen(DEMO, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    end = time.monotonic() + 20
-    while not any(tmp_path.glob("*/workspace/ledger.db")):
-        assert time.monotonic() < end and demo.poll() is None, "the demo did not begin"
-        time.sleep(0.05)
-    time.sleep(10 * PAUSE)
-    assert running_in(tmp_path)
-    demo.send_signal(signal.SIGINT)
-    _, said = demo.communicate(timeout=10)
+    for pauses in (10, 3, 0, 0, 0):  # on a busy machine the signal can come when the demo has just ended
+        demo = subprocess.Popen(DEMO, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        end = time.monotonic() + 20
+        while not any(tmp_path.glob("*/workspace/ledger.db")):
+            assert time.monotonic() < end and demo.poll() is None, "the demo did not begin"
+            time.sleep(0.05)
+        time.sleep(pauses * PAUSE)
+        demo.send_signal(signal.SIGINT)
+        _, said = demo.communicate(timeout=30)
+        if demo.returncode:
+            break
     assert (demo.returncode, said) == (130, b"demo: stopped\n")
     assert not any(tmp_path.iterdir())
     assert not running_in(tmp_path)

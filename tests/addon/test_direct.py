@@ -75,6 +75,16 @@ def test_a_stream_through_the_base_url_comes_as_it_is_sent(world: Stage, direct:
     assert content == world.received.answer and b"message_stop" in content
 
 
+def test_one_connection_asks_all_providers_and_the_api_as_often_as_it_likes(world: Stage) -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": True}
+    one = httpx.Limits(max_connections=1)
+    with httpx.Client(base_url=world.proxy.url, trust_env=False, timeout=30, limits=one) as client:
+        for path in ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1/chat/completions") * 4:
+            assert client.get("/health").status_code == 200
+            assert client.post(path, json=body).status_code == 200
+            assert world.received.path == path
+
+
 def test_a_path_that_nobody_has_is_told_with_the_base_urls(direct: httpx.Client) -> None:
     answer = direct.post("/chat/completions", json={})
     assert answer.status_code == 404 and "/v1 for OpenAI" in answer.json()["error"]["message"]
