@@ -12,21 +12,24 @@ PINNED = Path(__file__).with_name("clients")
 CACHE = ROOT / ".cache" / "npm"
 
 
-def installed() -> Path:
-    """The folder with the clients' commands. Skips the test where there is no npm; fails when npm does."""
+def installed(pinned: Path = PINNED, cache: Path = CACHE) -> Path:
+    """The folder with the commands of the packages that ``pinned`` locks, by default the clients.
+
+    Skips the test where there is no npm; fails when npm does.
+    """
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed: the real clients (Claude Code, Codex, Gemini CLI) come from its registry")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = (PINNED / "package-lock.json").read_bytes()
-        done = CACHE / "installed.json"
+        wanted = (pinned / "package-lock.json").read_bytes()
+        done = cache / "installed.json"
         if not done.exists() or done.read_bytes() != wanted:
             for name in ("package.json", "package-lock.json"):
-                shutil.copyfile(PINNED / name, CACHE / name)
+                shutil.copyfile(pinned / name, cache / name)
             command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-            run = subprocess.run(command, cwd=CACHE, capture_output=True, text=True, timeout=300)
+            run = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=300)
             assert run.returncode == 0, f"npm ci failed:\n{run.stdout}\n{run.stderr}"
             done.write_bytes(wanted)
-    return CACHE / "node_modules" / ".bin"
+    return cache / "node_modules" / ".bin"
