@@ -1,0 +1,1 @@
+"""Headroom inside other frameworks: LiteLLM (extra ``litellm``) and LangChain (extra ``langchain``)."""
