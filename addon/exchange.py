@@ -32,7 +32,7 @@ from headroom.ledger import Ledger
 from headroom.models import price_for
 from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key, is_sticky
 from headroom.session.identity import lower_headers
-from headroom.session.memory import SqliteMemory
+from headroom.session.shared import open_memory
 from headroom.settings import load_config
 from headroom.telemetry import get_toin
 from headroom.tokenizers import count
@@ -62,7 +62,7 @@ class Exchanges:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.memory = SqliteMemory(settings.workspace / "state.db")
+        self.memory = open_memory(settings.store, settings.workspace / "state.db")
         self.originals = open_originals(settings.store, settings.workspace / "originals.db")
         self.engine = Engine(self.memory, settings.cache, originals=self.originals, ccr=settings.ccr)
         self.engine.windows = _windows(settings, self.originals)

@@ -26,7 +26,7 @@ from headroom.session.betas import beta_header, is_sticky, union
 from headroom.session.conversation import Conversation, Conversations, source_of, subject_of
 from headroom.session.identity import Identity, client_of, identify, without_billing_line
 from headroom.session.inputs import texts_of
-from headroom.session.memory import Decision, Memory, RamMemory
+from headroom.session.memory import Decision, Known, Memory, RamMemory
 from headroom.session.prefix import Prefixes, PrefixHistory, Sent
 from headroom.session.standing import BlockReport, Standing
 from headroom.session.watch import Watch
@@ -56,6 +56,7 @@ STEPS = 2
 """How often messages are dropped of one request: after the first time what refers to them was written anew."""
 STEP_SECONDS = 2.0
 """Time for that at the least."""
+AWAY = "the shared store can't be used: nothing new is decided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ class Terms:
     cached_to: int = 0
     """The byte up to which nothing is decided."""
     smart_crusher: SmartCrusherConfig = SMART_CRUSHER
+    settled: str = ""
+    """Why nothing new is decided though there is time; "" where it is."""
 
     @property
     def judges(self) -> bool:
@@ -271,19 +274,24 @@ class Engine:
             if not conversation.continues_in(layout):
                 conversation = Conversation(layout)
             try:
-                decided = self._advance(conversation, layout, terms, memory)
+                decided, known = self._advance(conversation, layout, terms, memory)
                 counts = verdict is None or verdict.acquire(blocking=False)
-                if counts:
-                    memory.remember([*tool.decided, *decided])
+                stands = not counts or memory.remember([*tool.decided, *decided], known)
             except BaseException:
                 conversations.drop(conversation)
                 raise
-            if not counts and decided:  # the provider gets the originals of these
+            if not stands:  # what others decided holds, and what others can't know of is not sent
+                terms, tool = self._terms(request, layout, identity.session, memory, mode, 0.0)
+                terms = replace(terms, settled=AWAY if memory.problem else "another proxy decided at the same time")
+            if not stands or (not counts and decided):  # the provider gets the originals of these
                 conversations.drop(conversation)
                 conversation = Conversation(layout)
                 self._advance(conversation, layout, replace(terms, until=0.0), memory)
             conversation.layout = layout
-            if not held:
+            away = memory.problem
+            if away:  # what could not be looked up is looked up again
+                conversations.drop(conversation)
+            elif not held:
                 conversations.keep(hint, conversation)
             if not counts:  # but what was read stays read: the next request of a long conversation is in time
                 raise Abandoned
@@ -311,6 +319,8 @@ class Engine:
             reason = "nothing to gain" if reports else "no tool output"
         if gone is not None and gone.messages:
             reason = f"{len(gone.messages)} earlier messages dropped"
+        if away and mode == "optimize":
+            reason = AWAY
         if tool.patch is not None:
             patches.append(tool.patch)
             tokens = self._sizes.text(tool.patch.replacement)
@@ -432,7 +442,11 @@ class Engine:
         offered = promises.offered(layout, session)
 
         def worth() -> bool:
-            if not until or not any(may_leave_out(name, request.tool_profiles, level) for name in offered.names):
+            if (
+                not until
+                or memory.problem
+                or not any(may_leave_out(name, request.tool_profiles, level) for name in offered.names)
+            ):
                 return False
             return promises.settings.retrieval == "tool"
 
@@ -456,13 +470,17 @@ class Engine:
         )
         return terms, tool
 
-    def _advance(self, conversation: Conversation, layout: Layout, terms: Terms, memory: Memory) -> list[Decision]:
-        """Take in the blocks that the conversation does not have yet; what was newly decided about them."""
+    def _advance(
+        self, conversation: Conversation, layout: Layout, terms: Terms, memory: Memory
+    ) -> tuple[list[Decision], Known]:
+        """Take in the blocks that the conversation does not have yet; what was newly decided about them, and what had
+        been decided before."""
         start = len(conversation.standings)
         keys = [block.key(layout.body) for block in layout.blocks[start:]]
         known = memory.find(
             key for block, key in zip(layout.blocks[start:], keys, strict=True) if block.kind == "result"
         )
+        settled = terms.settled or (AWAY if memory.problem else "")
         new_from = 0 if terms.all_new else min(layout.first_new_turn, terms.new_from)
         empty = LineIndex() if history_may_vanish(layout) else None
         decided: list[Decision] = []
@@ -476,7 +494,7 @@ class Engine:
                 continue
             text = layout.text(block)
             standing = self._remembered(conversation, known.get(key, ()), empty is None)
-            if standing is None and text is not None and block.turn >= new_from:
+            if standing is None and text is not None and block.turn >= new_from and not settled:
                 standing = self._given(conversation, layout, block, key, terms)
                 if standing is not None and standing.decision is not None:
                     decided.append(standing.decision)
@@ -485,7 +503,7 @@ class Engine:
                 in_time = time.monotonic() + len(text) / DECIDED_A_SECOND < terms.until
                 if block.turn >= terms.kept_from or block.span.end <= terms.cached_to:
                     standing = Standing(key, estimate(text), None, "kept as the caller asked")
-                elif (block.turn >= new_from or lost) and in_time:
+                elif (block.turn >= new_from or lost) and in_time and not settled:
                     if profile(layout.tool(block), terms.profiles) is Profile.SKIP:
                         standing = Standing(key, estimate(text), None, "skipped by the tool's profile")
                     else:
@@ -493,7 +511,7 @@ class Engine:
                     if standing.decision is not None:
                         decided.append(standing.decision)
                 else:
-                    reason = "no time left" if block.turn >= new_from else "sent before"
+                    reason = (settled or "no time left") if block.turn >= new_from else "sent before"
                     standing = Standing(key, estimate(text), None, reason)
             elif standing is None:
                 standing = Standing(key, span_tokens(block.span), None, "not plain text")
@@ -506,7 +524,7 @@ class Engine:
                 conversation.watch.see(block, [replaced.replacement] if replaced else texts, standing.after)
         if promised and terms.keeps:  # what was left out by an earlier process, or in a session this one is a copy of
             self.promises.keep(promised)
-        return decided
+        return decided, known
 
     def _add_source(self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes) -> None:
         """Add a block that is never replaced: others may refer to its lines."""

@@ -53,6 +53,8 @@ class Held:
     patches: tuple[Patch, ...] = ()
     at: int = 0
     hash: str = ""
+    known: tuple[Decision, ...] = ()
+    """All that was decided before, the oldest first."""
 
 
 class Rewritten(Protocol):
@@ -97,11 +99,12 @@ class Windows:
             self._layouts.move_to_end(key)
             while len(self._layouts) > SESSIONS:
                 self._layouts.popitem(last=False)
-        for decision in reversed(memory.find([key]).get(key, [])):
+        known = tuple(memory.find([key]).get(key, ()))
+        for decision in reversed(known):
             messages, marker, length = _plan(decision)
             if length <= len(layout.turns) and frozenset(_digests(layout, messages)) == decision.needs:
-                return self._taken_out(layout, key, units(layout), messages, marker, decision.hash)
-        return Held(layout, key)
+                return self._taken_out(layout, key, units(layout), messages, marker, decision.hash, known)
+        return Held(layout, key, known=known)
 
     def step(
         self,
@@ -137,13 +140,15 @@ class Windows:
         said = json.dumps({"messages": messages, "marker": marker, "length": len(layout.turns)})
         needs = frozenset(_digests(layout, messages))
         saved = {self.manager.name: whole - choice.tokens}
-        memory.remember([Decision(held.key, said, whole, choice.tokens, saved, needs, hash)])
+        step = Decision(held.key, said, whole, choice.tokens, saved, needs, hash)
+        if not memory.remember([step], {held.key: held.known}):
+            return None  # another proxy was first, or could not know of it
         self.manager.record(layout, frozenset(choice.messages))
         log.info(
             "%d messages of session %s go, some %d tokens: %d of %d are left",
             *(len(choice.messages), session[:12], whole - choice.tokens, choice.tokens, budget),
         )
-        return self._taken_out(layout, held.key, some, messages, marker, hash)
+        return self._taken_out(layout, held.key, some, messages, marker, hash, (*held.known, step))
 
     def promise(self, held: Held, session: str) -> None:
         """See to it that what the marker names can be had: once in a process it is looked whether it is there still,
@@ -181,10 +186,17 @@ class Windows:
             return self._layouts.get(_start(begun))
 
     def _taken_out(
-        self, layout: Layout, key: bytes, some: Sequence[Unit], messages: tuple[int, ...], marker: str, hash: str
+        self,
+        layout: Layout,
+        key: bytes,
+        some: Sequence[Unit],
+        messages: tuple[int, ...],
+        marker: str,
+        hash: str,
+        known: tuple[Decision, ...],
     ) -> Held:
         at = place(some, messages)
-        return Held(layout, key, messages, tuple(cut(layout, some, messages, marker)), at, hash)
+        return Held(layout, key, messages, tuple(cut(layout, some, messages, marker)), at, hash, known)
 
     def _keep(self, kept: Sequence[Original]) -> bool:
         if self._originals is None:

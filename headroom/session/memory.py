@@ -48,15 +48,29 @@ class Decision:
     hash: str = ""
 
 
+type Known = Mapping[bytes, Sequence[Decision]]
+NOTHING: Known = {}
+
+
 class Memory(Protocol):
     """Decisions by block, and the sessions that are left alone."""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing new may be decided now: others could not know of it. "" while all is well."""
+        ...
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
         """The decisions about these blocks, oldest first."""
         ...
 
-    def remember(self, decisions: Sequence[Decision]) -> None:
-        """Keep decisions; they are safe when this returns, or the log says that they are not."""
+    def remember(self, decisions: Sequence[Decision], known: Known = NOTHING) -> bool:
+        """Keep decisions; they are safe when this returns, or the log says that they are not.
+
+        ``known`` is what ``find`` said of their blocks. False when one of them does not hold, since another proxy had
+        decided about its block by now, or since it could not be shared: then none may be used before ``find`` is
+        asked again.
+        """
         ...
 
     def leave_alone(self, session: str, reason: str) -> None:
@@ -67,9 +81,15 @@ class Memory(Protocol):
         """Why a session is left alone; None when it is not."""
         ...
 
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
 
 class RamMemory:
     """Decisions of this process; for audit, and for when there is no disk."""
+
+    problem = ""
 
     def __init__(self, limit: int = IN_MEMORY) -> None:
         self._decisions: OrderedDict[bytes, list[Decision]] = OrderedDict()
@@ -81,14 +101,16 @@ class RamMemory:
         with self._lock:
             return {key: list(self._decisions[key]) for key in keys if key in self._decisions}
 
-    def remember(self, decisions: Sequence[Decision]) -> None:
+    def remember(self, decisions: Sequence[Decision], known: Known = NOTHING) -> bool:
         with self._lock:
             for decision in decisions:
-                known = self._decisions.setdefault(decision.key, [])
-                if all(decision.needs != other.needs for other in known):
-                    known.append(decision)
+                list_ = self._decisions.setdefault(decision.key, [])
+                if all(decision.needs != other.needs for other in list_):
+                    list_.append(decision)
+            stand = all(stands(decision, self._decisions[decision.key], known) for decision in decisions)
             while len(self._decisions) > self._limit:
                 self._decisions.popitem(last=False)
+        return stand
 
     def all(self) -> list[Decision]:
         """Every decision kept here."""
@@ -99,10 +121,13 @@ class RamMemory:
         self._decisions.clear()
 
     def leave_alone(self, session: str, reason: str) -> None:
-        self._left_alone[session] = reason
+        self._left_alone.setdefault(session, reason)
 
     def left_alone(self, session: str) -> str | None:
         return self._left_alone.get(session)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class SqliteMemory:
@@ -110,6 +135,8 @@ class SqliteMemory:
 
     When the disk fails, what it can't take is kept in memory, the log says so once, and requests go on.
     """
+
+    problem = ""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -144,13 +171,15 @@ class SqliteMemory:
                 self._failed(error)
         return found
 
-    def remember(self, decisions: Sequence[Decision]) -> None:
+    def remember(self, decisions: Sequence[Decision], known: Known = NOTHING) -> bool:
         if not decisions:
-            return
+            return True
         with self._lock:
             self._ram.remember(decisions)
             if not self._write():
                 self._write()  # a broken file has been moved aside, and a new one waits
+        now = self.find(decision.key for decision in decisions)
+        return all(stands(decision, now.get(decision.key, ()), known) for decision in decisions)
 
     def leave_alone(self, session: str, reason: str) -> None:
         self._ram.leave_alone(session, reason)
@@ -242,6 +271,18 @@ class SqliteMemory:
             self._connection = None
         if is_corrupt(error) and move_aside(self._path, error):
             self._retry_at = 0.0
+
+
+def stands(decision: Decision, now: Sequence[Decision], known: Known) -> bool:
+    """Whether a decision is what will be found for its block: of those before it in what there is ``now`` all were
+    ``known`` when it was made."""
+    seen = {other.needs for other in known.get(decision.key, ())}
+    for other in now:
+        if other.needs == decision.needs:
+            return other.replacement == decision.replacement
+        if other.needs not in seen:
+            return False
+    return True
 
 
 def _bring_up_to_date(database: sqlite3.Connection) -> None:

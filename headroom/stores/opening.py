@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headroom.stores.entries import Entries, Entry, Limits
+from headroom.stores.lists import Lists
 from headroom.stores.remote import kind_of
 
 
@@ -25,3 +26,16 @@ def open_entries(url: str, path: Path, limits: Limits | None = None, sound: Call
     from headroom.stores.postgres_server import PostgresServer
 
     return PostgresEntries(PostgresServer(url, SCHEMA), limits)
+
+
+def open_lists(url: str) -> Lists:
+    """The lists at ``url``. Nothing is opened before it is used. Raises ConfigurationError."""
+    if kind_of(url) == "redis":
+        from headroom.stores.redis_lists import RedisLists
+        from headroom.stores.redis_server import RedisServer
+
+        return RedisLists(RedisServer(url))
+    from headroom.stores.postgres_lists import SCHEMA, PostgresLists
+    from headroom.stores.postgres_server import PostgresServer
+
+    return PostgresLists(PostgresServer(url, SCHEMA))
