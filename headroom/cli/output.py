@@ -56,6 +56,14 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
+def sparkline(numbers: Sequence[float]) -> str:
+    """Bars for numbers, from the least (or 0) to the greatest."""
+    bars = "▁▂▃▄▅▆▇█"
+    least, most = min(0.0, *numbers), max(0.0, *numbers)
+    step = (most - least) / (len(bars) - 1)
+    return "".join(bars[round((number - least) / step)] if step else bars[0] for number in numbers)
+
+
 def in_one_line(sums: Totals) -> str:
     """What requests came to."""
     if not sums.requests:

@@ -1,18 +1,21 @@
 """`headroom stats` and `headroom sessions`: sums from the ledger."""
 
+import datetime
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
 from headroom import paths
-from headroom.cli.output import moment, new_table, print_json, print_table, share, usd
+from headroom.cli.output import moment, new_table, print_json, print_table, share, sparkline, usd
 from headroom.errors import StorageError
 from headroom.ledger import Breaks, Ledger, Totals
 
 NUMBERS = ("requests", "rewritten", "tokens before", "saved", "share", "billed", "without us", "net saving")
 
 MOST_BREAKS = 8
+DAYS = 14
+"""Days, the last one today, of which a line of bars is drawn."""
 
 
 def show_stats(since: str, by: str | None, as_json: bool) -> None:
@@ -22,6 +25,7 @@ def show_stats(since: str, by: str | None, as_json: bool) -> None:
         sums = open_ledger.totals(since=begin)
         groups = open_ledger.by(by, begin) if by else []
         breaks = open_ledger.breaks(begin)
+        days = by_day(open_ledger, DAYS)
     if as_json:
         named = {"by": by, "groups": [{"name": name, **as_data(part)} for name, part in groups]} if by else {}
         print_json(
@@ -29,6 +33,7 @@ def show_stats(since: str, by: str | None, as_json: bool) -> None:
                 "since": since,
                 "since_unix": begin,
                 "totals": as_data(sums),
+                "days": [{"day": day, "saved_usd": s.saved_usd, "tokens_saved": s.tokens_saved} for day, s in days],
                 "breaks": [asdict(one) for one in breaks],
                 **named,
             }
@@ -44,6 +49,8 @@ def show_stats(since: str, by: str | None, as_json: bool) -> None:
         print_table(table)
     else:
         _print_sums(sums)
+        saved = [day_sums.saved_usd for _, day_sums in days]
+        print(f"\nnet saving, {DAYS} days  {sparkline(saved)}  {usd(max(saved))} at the most")
         if breaks:
             _print_breaks(breaks)
 
@@ -98,6 +105,17 @@ def begin_of(since: str) -> float:
     if since == "7d":
         return now - 7 * 86400
     return time.mktime((*time.localtime(now)[:3], 0, 0, 0, 0, 0, -1))
+
+
+def by_day(open_ledger: Ledger, number: int) -> list[tuple[str, Totals]]:
+    """The newest days of local time (``2026-01-02``), today last, with their sums; those without a request too."""
+    today = datetime.date.today()
+    days = {(today - datetime.timedelta(back)).isoformat(): Totals() for back in reversed(range(number))}
+    for hour, sums in open_ledger.hours(24 * number):
+        day = datetime.datetime.fromisoformat(hour).astimezone().date().isoformat()
+        if day in days:
+            days[day] += sums
+    return list(days.items())
 
 
 def _figures(sums: Totals) -> tuple[str, ...]:

@@ -1,0 +1,58 @@
+"""Commands that tell figures."""
+
+from pathlib import Path
+
+import click
+
+from headroom.cli.commands import options
+
+
+@click.command()
+@click.option("--since", type=click.Choice(["today", "7d", "all"]), default="all", show_default=True)
+@click.option("--by", type=click.Choice(["session", "project", "model", "client"]), help="One line for each.")
+@options.json
+def stats(since: str, by: str | None, as_json: bool) -> None:
+    """What was saved, net of the provider's caching. Today begins at local midnight, 7d seven days ago."""
+    from headroom.cli.stats import show_stats
+
+    show_stats(since, by, as_json)
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many, the newest first.")
+@options.json
+def sessions(limit: int, as_json: bool) -> None:
+    """The sessions of agents and programs, and what was saved in each."""
+    from headroom.cli.stats import show_sessions
+
+    show_sessions(limit, as_json)
+
+
+_format = click.option(
+    "--format", type=click.Choice(["csv", "json", "parquet"]), help="By default as FILE ends, or csv."
+)
+
+
+@click.command(name="export")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@_format
+@click.option("--since", type=click.Choice(["today", "7d", "all"]), default="all", show_default=True)
+def export(file: Path | None, format: str | None, since: str) -> None:
+    """Write the ledger's rows to FILE, or to standard output: figures of each exchange, and no content.
+
+    Parquet needs the extra of this name: pip install 'headroom-ai[parquet]'.
+    """
+    from headroom.cli.transfer import export_rows
+
+    export_rows(file, format or "", since)
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_format
+@options.json
+def import_(file: Path, format: str | None, as_json: bool) -> None:
+    """Add what `headroom export` wrote, here or on another machine; rows that are there already stay as they are."""
+    from headroom.cli.transfer import import_rows
+
+    import_rows(file, format or "", as_json)

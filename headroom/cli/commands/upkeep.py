@@ -1,0 +1,60 @@
+"""Commands that look after an installation."""
+
+import sys
+
+import click
+
+from headroom.cli.commands import options
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["where", "show", "check"]), default="show")
+@options.confdir
+@options.json
+def cert(what: str, confdir: str | None, as_json: bool) -> None:
+    """The proxy's certificate authority.
+
+    where: its file. show: its fingerprint and dates, and how clients and systems are told to trust it. check: whether
+    it is sound, and what trusts it here; 1 when it is not sound.
+    """
+    from headroom.cli.cert import cert as tell
+
+    sys.exit(tell(what, confdir, as_json))
+
+
+@click.command()
+@options.confdir
+@options.json
+def config(confdir: str | None, as_json: bool) -> None:
+    """Every setting, its value, and where that comes from; 1 when one is wrong."""
+    from headroom.cli.config import show_config
+
+    sys.exit(show_config(confdir, as_json))
+
+
+@click.command()
+@options.confdir
+@options.json
+def doctor(confdir: str | None, as_json: bool) -> None:
+    """Look whether everything works, and say what to do where it does not; 1 when something is wrong."""
+    from headroom.cli.doctor import examine
+
+    sys.exit(examine(confdir, as_json))
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes the Tab key complete headroom's commands and options.
+
+    \b
+    bash: echo 'eval "$(headroom completion bash)"' >> ~/.bashrc
+    zsh:  echo 'eval "$(headroom completion zsh)"' >> ~/.zshrc
+    fish: headroom completion fish > ~/.config/fish/completions/headroom.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    root = click.get_current_context().find_root()
+    found = get_completion_class(shell)
+    assert found is not None  # click has these three
+    click.echo(found(root.command, {}, "headroom", "_HEADROOM_COMPLETE").source())
