@@ -16,9 +16,13 @@ demo *args:
 test *args:
     ./dev test {{ args }}
 
-# ruff and mypy
+# ruff, mypy, and the documentation
 lint:
     ./dev lint
+
+# the documentation as a web site, in .cache/site
+docs:
+    ./dev docs
 
 # how fast, how much, how faithful
 bench *args:
