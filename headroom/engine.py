@@ -201,7 +201,7 @@ class Engine:
         request: RawRequest,
         mode: Mode = "optimize",
         until: float = float("inf"),
-        verdict: threading.Lock | None = None,
+        verdict: "threading.Lock | None" = None,
     ) -> Rewrite:
         """What goes out for ``request``. In audit mode the report says what would have been done.
 
@@ -232,7 +232,7 @@ class Engine:
         request: RawRequest,
         mode: Mode,
         until: float,
-        verdict: threading.Lock | None = None,
+        verdict: "threading.Lock | None" = None,
         held: bool = False,
         new_from: int = 1 << 62,
     ) -> Rewrite:

@@ -42,3 +42,18 @@ def test_importing_the_package_loads_none_of_its_parts() -> None:
     code = "import sys, headroom; print([m for m in sys.modules if m.startswith('headroom.')])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_no_annotation_joins_a_lock_with_another_type_outside_of_quotes() -> None:
+    """Up to Python 3.12 ``threading.Lock`` is a function: ``Lock | None`` ends the import."""
+    root = Path(headroom.__file__).parents[1]
+    found = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for folder in ("headroom", "addon")
+        for path in (root / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.BitOr)
+        and {"threading.Lock", "threading.RLock", "Lock", "RLock"} & {ast.unparse(node.left), ast.unparse(node.right)}
+    ]
+    assert found == []
