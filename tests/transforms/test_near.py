@@ -154,4 +154,4 @@ def test_a_long_text_takes_no_long_time(line: str) -> None:
     index.add(Source("Bash", "command", "a", 0), text)
     start = time.thread_time()
     compress(text.replace("1s", "2s"), index, "", count, count(text))
-    assert time.thread_time() - start < 1.5
+    assert time.thread_time() - start < 10

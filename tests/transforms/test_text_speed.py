@@ -26,8 +26,8 @@ FORMS: dict[str, tuple[Transform, Context]] = {
     "terminal": (terminal.compress, LOSSLESS),
 }
 SIZE = 300_000
-SECONDS = 3
-"""For these many characters on a slow and busy machine: an input that is not linear takes minutes."""
+SECONDS = 10
+"""Of processor time for these many characters on a slow machine: an input that is not linear takes minutes."""
 
 TEXTS = {
     "one line": "x" * SIZE,
@@ -66,9 +66,9 @@ TEXTS = {
 def test_strange_texts_take_no_long_time(text: str) -> None:
     slow = {}
     for name, (transform, context) in FORMS.items():
-        start = time.perf_counter()
+        start = time.thread_time()
         transform(text, context)
-        took = time.perf_counter() - start
+        took = time.thread_time() - start
         if took > SECONDS:
             slow[name] = took
     assert not slow
@@ -78,6 +78,6 @@ def test_strange_texts_take_no_long_time(text: str) -> None:
 def test_routing_does_not_depend_on_the_length(tool: str) -> None:
     for text in TEXTS.values():
         router.kind(text, Context(tool, {"command": "./run"}))
-        start = time.perf_counter()
+        start = time.thread_time()
         router.kind(text, Context(tool, {"command": "./run"}))
-        assert time.perf_counter() - start < 0.1
+        assert time.thread_time() - start < 1
