@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from headroom.cache import CacheSettings
 from headroom.ccr.originals import open_originals
+from headroom.compression import aligner_of
 from headroom.config import CacheOptimizerConfig, HeadroomConfig, HeadroomMode
 from headroom.context.managers import manager_of
 from headroom.context.windows import Windows
@@ -90,7 +91,7 @@ class HeadroomClient[ClientT]:
         memory, originals = SqliteMemory(folder / "state.db"), open_originals(path=folder / "originals.db")
         engine = Engine(
             memory,
-            CacheSettings(caching, settings.cache_optimizer.ttl),
+            CacheSettings(caching, settings.cache_optimizer.ttl, aligner=aligner_of(settings)),
             originals=originals,
             windows=Windows(manager, originals) if manager is not None else None,
         )

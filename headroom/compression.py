@@ -11,7 +11,7 @@ from typing import Any
 
 from headroom.cache import CacheSettings
 from headroom.ccr.markers import dropped
-from headroom.config import HeadroomConfig, at_least
+from headroom.config import CacheAlignerConfig, HeadroomConfig, at_least
 from headroom.engine import Engine, RawRequest, Rewrite
 from headroom.errors import ValidationError
 from headroom.messages import LIST, check, check_roles, dumps, loads, shape_of, with_texts
@@ -29,6 +29,8 @@ PROVIDERS: Mapping[str, str] = {
     "openai-responses": "openai",
     "gemini": "gemini",
 }
+HEADS = ("system", "developer")
+"""Roles of messages that are a system prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def compress(
 
 def rewrite_alone(shape: str, body: bytes, model: str, config: HeadroomConfig, optimize: bool = True) -> Rewrite:
     """What the engine makes of a body of which nobody has seen anything before, and which it will not see again."""
-    engine = Engine(RamMemory(), CacheSettings(enabled=False), conversations=1)
+    engine = Engine(RamMemory(), CacheSettings(enabled=False, aligner=aligner_of(config)), conversations=1)
     profiles = config.tool_profiles
     request = RawRequest(
         PROVIDERS[shape],
@@ -104,19 +106,27 @@ def rewrite_alone(shape: str, body: bytes, model: str, config: HeadroomConfig, o
         raise ValidationError(f"the messages can't be read: {error.message}", error.details) from error
 
 
+def aligner_of(config: HeadroomConfig) -> CacheAlignerConfig | None:
+    """How dates, times and ids are moved to the end of the system prompt, where that is asked for."""
+    return config.cache_aligner if config.cache_aligner.enabled else None
+
+
 def _result(given: list[Any], shape: str, body: bytes, rewrite: Rewrite, model: str) -> CompressResult:
     counter, layout = tokenizer_for(PROVIDERS[shape], model), read(shape, body)
     before = sum(map(counter.count, texts(layout)))
     new = {Span(*report.span): report.replacement for report in rewrite.blocks if report.replacement is not None}
-    if not new:
+    if rewrite.body == body:
         return CompressResult(given, before, before)
     written = loads(rewrite.body)[LIST[shape]]
     turns = {report.turn for report in rewrite.blocks if report.replacement is not None}
+    turns |= {number for number, each in enumerate(given) if _role(each) in HEADS}
     messages = [with_texts(each, written[i]) if i in turns else each for i, each in enumerate(given)]
     replaced = [block for block in layout.blocks if block.span in new]
     saved = sum(counter.count(layout.text(block) or "") - counter.count(new[block.span]) for block in replaced)
     names = sorted(rewrite.saved, key=lambda name: (-rewrite.saved[name], name))
-    return CompressResult(messages, before, before - saved, saved, round(saved / before, 4), tuple(names))
+    if any(_role(each) in HEADS and each is not was for each, was in zip(messages, given, strict=True)):
+        names.append("cache_aligner")
+    return CompressResult(messages, before, before - saved, saved, _share(saved, before), tuple(names))
 
 
 def _fitted(
@@ -139,7 +149,15 @@ def _fitted(
     before = sum(map(tokenizer_for(PROVIDERS[shape], model).count, texts(layout)))
     saved = before - result.tokens_after
     names = (manager.name, *result.transforms_applied)
-    return CompressResult(result.messages, before, result.tokens_after, saved, round(saved / before, 4), names)
+    return CompressResult(result.messages, before, result.tokens_after, saved, _share(saved, before), names)
+
+
+def _share(saved: int, before: int) -> float:
+    return round(saved / before, 4) if before else 0.0
+
+
+def _role(message: Any) -> object:
+    return message.get("role") if isinstance(message, Mapping) else getattr(message, "role", None)
 
 
 def texts(layout: Layout) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, settle
 from headroom.cache.anthropic import CACHES_ITSELF
-from headroom.cache.stable import TAIL, stabilize, tail_start
+from headroom.cache.stable import RULES, stabilize, tail_start
 from headroom.ccr.deferred import RETRIEVED
 from headroom.ccr.judged import judged
 from headroom.ccr.lossy import leave_out
@@ -190,6 +190,7 @@ class Engine:
         """Without ``originals`` nothing is ever left out, without ``windows`` no message is dropped."""
         self.windows = windows
         self.cache = cache
+        self._rules = cache.aligner or RULES
         self.promises = Promises(originals, ccr)
         self._prefixes = Prefixes()
         self._memory: dict[str, Memory] = {"optimize": memory, "audit": RamMemory()}
@@ -256,7 +257,7 @@ class Engine:
         layout = read(request.shape, splice(request.body, moved), find)
         system = system_text(layout)
         if stable:
-            system = system.partition(TAIL)[0]  # a session is not told by its clock
+            system = system.partition(self._rules.dynamic_tail_separator)[0]  # a session is not told by its clock
         identity = _who(request, layout if gone is None else gone.layout, system)
         system = without_billing_line(system)[:SYSTEM_CHARACTERS]
         model = layout.string("model") or request.model
@@ -381,11 +382,12 @@ class Engine:
 
     def _moved(self, request: RawRequest, mode: Mode) -> list[Patch]:
         """What makes the request's beginning stable, where that is asked for."""
-        wanted = self.cache.enabled and self.cache.stable_prefix and mode == "optimize"
+        sort_tools = self.cache.enabled and self.cache.stable_prefix
+        wanted = (sort_tools or self.cache.aligner is not None) and mode == "optimize"
         if not wanted or client_of(request.headers) in CACHES_ITSELF:
             return []
         try:
-            return stabilize(request.shape, request.body)
+            return stabilize(request.shape, request.body, self._rules, sort_tools)
         except Exception as error:
             log.warning("the beginning stays as it is: %s", without_message(error))
             return []
@@ -398,7 +400,8 @@ class Engine:
             return rewrite
         now = time.time()
         try:
-            tail = tail_start(layout) if self.cache.stable_prefix else 0
+            moves = self.cache.stable_prefix or self.cache.aligner is not None
+            tail = tail_start(layout, self._rules) if moves else 0
             history = self._prefixes.open(rewrite.identity.session, layout, now, tail)
             betas = request.headers.get(beta_header(request.shape) or "", "")
             if mode == "optimize" and is_sticky():  # as it goes upstream: what was sent once is sent again

@@ -105,6 +105,8 @@ def with_texts(original: Any, rewritten: Any) -> Any:
     if isinstance(original, Mapping) and isinstance(rewritten, Mapping):
         new = {key: with_texts(item, rewritten[key]) for key, item in original.items()}
         return original if all(new[key] is item for key, item in original.items()) else new
+    if isinstance(original, list | tuple) and len(original) != len(rewritten):
+        return rewritten  # a text of its own went to the end
     if isinstance(original, list | tuple):
         items = [with_texts(item, other) for item, other in zip(original, rewritten, strict=True)]
         return original if all(a is b for a, b in zip(items, original, strict=True)) else items

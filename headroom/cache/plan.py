@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from headroom.cache.killers import PrefixBreak
+from headroom.transforms.config import CacheAlignerConfig
 from headroom.wire.spans import Patch
 
 Life = Literal["5m", "1h"]
@@ -14,11 +15,13 @@ Kind = Literal["automatic", "breakpoint", "key", ""]
 class CacheSettings:
     """``ttl``: "" takes the life that the client chose for its own breakpoints, 5m where it set none; "auto" takes
     1h where the gaps between this program's requests say that it pays. ``stable_prefix``: what a system prompt says of
-    now goes to its end and tools are sorted, for programs that don't look after their cache themselves."""
+    now goes to its end and tools are sorted, for programs that don't look after their cache themselves. ``aligner``
+    does the same to the system prompt alone, by a program's own rules, with or without the rest."""
 
     enabled: bool = True
     ttl: Literal["", "auto", "5m", "1h"] = ""
     stable_prefix: bool = False
+    aligner: CacheAlignerConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

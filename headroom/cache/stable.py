@@ -29,6 +29,7 @@ TAIL = RULES.dynamic_tail_separator
 """What stands before the volatile parts."""
 _BLOCK = b'{"type":"text","text":'
 _MESSAGES = {"openai-chat": "messages", "openai-responses": "input"}
+_blanks = re.compile(r"(?:[ \t]*\n){3,}|[ \t]+$", re.M)
 _piece = re.compile(rb"\\u([0-9a-fA-F]{4})|\\.|[\xc0-\xff][\x80-\xbf]*|[^\\\x80-\xff]+", re.S)
 
 
@@ -42,18 +43,20 @@ class _Text:
     following: int = 0
 
 
-def stabilize(shape: str, body: bytes) -> list[Patch]:
+def stabilize(shape: str, body: bytes, rules: CacheAlignerConfig = RULES, sort_tools: bool = True) -> list[Patch]:
     """What makes the beginning of a request the same in every request of its program; nothing when it is already.
 
-    Raises ScanError when the body can't be read.
+    ``rules`` say what of the system prompt is moved; with ``sort_tools`` tools get one order. Raises ScanError when the
+    body can't be read.
     """
     text = body.decode("latin-1")
     fields, _ = members(text, skip_space(text, len(UTF8_BOM) if body.startswith(UTF8_BOM) else 0))
     texts = list(_system(shape, body, text, fields))
-    return [*_aligned(shape, body, texts), *_sorted_tools(shape, body, text, fields)]
+    tools = _sorted_tools(shape, body, text, fields) if sort_tools else []
+    return [*_aligned(shape, body, texts, rules), *_tidied(body, texts, rules), *tools]
 
 
-def tail_start(layout: Layout) -> int:
+def tail_start(layout: Layout, rules: CacheAlignerConfig = RULES) -> int:
     """The byte at which volatile text stands by itself at the end of an Anthropic system prompt; 0: nowhere."""
     span = layout.fields.get("system")
     if layout.shape != "anthropic" or span is None or layout.body[span.start : span.start + 1] != b"[":
@@ -62,7 +65,8 @@ def tail_start(layout: Layout) -> int:
     if len(blocks) < 2 or blocks[-1].block is None:
         return 0
     said = read_string(layout.body, blocks[-1].span) or ""
-    alone = said.startswith(TAIL) or not without(said, volatile(said, RULES)).strip()
+    tail = rules.dynamic_tail_separator
+    alone = said.startswith(tail) or not without(said, volatile(said, rules)).strip()
     return blocks[-1].block.start if alone and said.strip() else 0
 
 
@@ -99,15 +103,15 @@ def _blocks(body: bytes, text: str, start: int) -> Iterator[_Text]:
             yield _Text(found["text"], item, following.start if following else 0)
 
 
-def _aligned(shape: str, body: bytes, texts: list[_Text]) -> list[Patch]:
+def _aligned(shape: str, body: bytes, texts: list[_Text], rules: CacheAlignerConfig) -> list[Patch]:
     patches: list[Patch] = []
     moved: list[bytes] = []
     stays = False
     for number, each in enumerate(texts):
         said = read_string(body, each.span)
-        if said is not None and TAIL in said:
+        if said is not None and rules.dynamic_tail_separator in said:
             return []
-        parts = volatile(said, RULES) if said else []
+        parts = volatile(said, rules) if said else []
         if said is None or not parts:
             stays = stays or bool(said and said.strip())
             continue
@@ -131,7 +135,7 @@ def _aligned(shape: str, body: bytes, texts: list[_Text]) -> list[Patch]:
             moved.append(body[cuts[1] : cuts[2]])
     if not moved or not stays:
         return []
-    tail = quote(TAIL)[1:-1] + rb"\n".join(moved)
+    tail = quote(rules.dynamic_tail_separator)[1:-1] + rb"\n".join(moved)
     (start, end), block = texts[-1].span, texts[-1].block
     if shape != "anthropic":
         patches.append(Patch(end - 1, end - 1, tail))
@@ -140,6 +144,24 @@ def _aligned(shape: str, body: bytes, texts: list[_Text]) -> list[Patch]:
         patches.append(Patch(end, end, b"}," + _BLOCK + b'"' + tail + b'"}]'))
     else:
         patches.append(Patch(block.end, block.end, b"," + _BLOCK + b'"' + tail + b'"}'))
+    return patches
+
+
+def _tidied(body: bytes, texts: list[_Text], rules: CacheAlignerConfig) -> list[Patch]:
+    """What takes blanks at the ends of lines, and of several empty lines all but one, out of what stays."""
+    said = [read_string(body, each.span) or "" for each in texts] if rules.normalize_whitespace else []
+    if any(rules.dynamic_tail_separator in text for text in said):
+        return []
+    patches: list[Patch] = []
+    for each, text in zip(texts, said, strict=False):
+        parts = volatile(text, rules)
+        if not without(text, parts).strip():
+            continue
+        for found in _blanks.finditer(text):
+            if any(start < found.end() and found.start() < end for start, end in parts):
+                continue
+            start, end = _offsets(body, each.span, [found.start(), found.end()])
+            patches.append(Patch(start, end, rb"\n\n" if "\n" in found[0] else b""))
     return patches
 
 
