@@ -1,9 +1,14 @@
-"""No test sees or touches the files and settings of whoever runs it."""
+"""No test sees or touches the files and settings of whoever runs it, and none depends on chance or speed."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples on every machine, and no failure for being slow: what fails is the program and not the weather.
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)
