@@ -18,15 +18,19 @@ SIGNS = "§¶†¤‡¦"
 LEGEND = "In this output"
 LEAST_GAIN = 30
 """Tokens that a phrase must save."""
-LEAST_TEXT, MOST_TEXT = 1_000, 100_000
+LEAST_TEXT, MOST_TEXT = 1_000, 400_000
 """Characters of the texts that are looked at."""
+SAMPLE, STRETCHES = 24_000, 12
+"""Characters in which phrases are looked for, and of how many stretches of a longer text they are: what comes often
+enough to pay comes there too."""
 LEAST_SHARE = 0.1
 """The part of a text's tokens that must be saved, for it is harder to read then."""
 REPETITIVE = 0.5
 """Texts that zlib does not bring below this part of their length don't repeat themselves enough."""
 GRAM = 4
 """Words and marks in a row by which repetitions are found."""
-LEAST_TIMES = 6
+LEAST_TIMES, LEAST_SAMPLED = 6, 3
+"""How often a phrase must come, and a gram in a sample, where that is less."""
 LEAST_PHRASE, MOST_PHRASE = 12, 200
 ALIKE = 0.8
 """A phrase is made longer as long as this part of its places go on alike."""
@@ -73,19 +77,35 @@ def compress(text: str, context: Context) -> Compressed | None:
 
 
 def _whole(phrase: str) -> re.Pattern[str]:
-    """Finds a phrase where it is not part of a longer word, path or number."""
-    before = r"(?<![\w./-])" if _unit_end.match(phrase[0]) else ""
+    """Finds a phrase where it is not part of a longer word, path or number.
+
+    What stands before it is looked at when it was found: a pattern that begins with letters is searched for quickly.
+    """
+    said = re.escape(phrase)
+    before = rf"(?<![\w./-]{said})" if _unit_end.match(phrase[0]) else ""
     after = r"(?![\w./-])" if _unit_end.match(phrase[-1]) else ""
-    return re.compile(before + re.escape(phrase) + after)
+    return re.compile(said + before + after)
+
+
+def _sample(text: str) -> str:
+    """Stretches of a long text, from all over it; of a short one all."""
+    if len(text) <= SAMPLE:
+        return text
+    starts = [
+        text.find("\n", at, at + SAMPLE // STRETCHES) + 1 or at for at in range(0, len(text), len(text) // STRETCHES)
+    ]
+    return "\n".join(text[start : start + SAMPLE // STRETCHES] for start in starts[:STRETCHES])
 
 
 def _repeated(text: str) -> Iterator[str]:
     """Phrases of one line that the text repeats, those that take most of it first."""
-    units = ["\n", *_unit.findall(text), "\n"]
+    sample = _sample(text)
+    least = max(LEAST_SAMPLED, LEAST_TIMES * len(sample) // len(text))
+    units = ["\n", *_unit.findall(sample), "\n"]
     grams: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, gram in enumerate(zip(*(units[i:] for i in range(GRAM)), strict=False)):
         grams[gram].append(i)
-    often = [(gram, places) for gram, places in grams.items() if len(places) >= LEAST_TIMES]
+    often = [(gram, places) for gram, places in grams.items() if len(places) >= least]
     found: dict[str, int] = {}
     for gram, places in heapq.nsmallest(CANDIDATES * 8, often, key=lambda item: -len(item[1])):
         start = "".join(gram)
@@ -106,11 +126,15 @@ def _extended(units: list[str], gram: tuple[str, ...], places: list[int]) -> str
     for side in (1, -1):
         while sum(map(len, phrase)) < MOST_PHRASE:
             offset = last if side > 0 else first - 1
-            near = Counter([units[i + offset] for i in places])
-            unit, times = max(near.items(), key=lambda item: (item[1], item[0]))
+            near = [units[i + offset] for i in places]
+            unit = near[0]
+            times = near.count(unit)
+            if times < least:
+                unit, times = Counter(near).most_common(1)[0]
             if unit == "\n" or times < least:
                 break
-            places = [i for i in places if units[i + offset] == unit]
+            if times < len(places):
+                places = [i for i, said in zip(places, near, strict=True) if said == unit]
             if side > 0:
                 phrase.append(unit)
                 last += 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headroom.tokenizers import count
 from headroom.transforms.base import Context
-from headroom.transforms.phrases import LEAST_SHARE, MOST_TEXT, SIGNS, compress
+from headroom.transforms.phrases import LEAST_SHARE, MOST_TEXT, SAMPLE, SIGNS, compress
 
 WORD = st.from_regex(r"\A[a-z]{1,8}([./-][a-z0-9]{1,6}){0,2}\Z")
 MARK = st.sampled_from([" ", ", ", ": ", ' = "', '"], [', "\t", " | ", " `", "` ", "] ["])
@@ -53,6 +53,17 @@ def test_signs_that_the_text_has_stand_for_nothing() -> None:
     assert read(found.text) == text
 
 
+def test_of_a_long_text_stretches_are_looked_at_and_the_phrases_go_everywhere() -> None:
+    lines = [
+        f"{n * 7919 % 100_003} GET /api/v1/orders/open-and-paid answered in {n * 31 % 97} ms" for n in range(3_000)
+    ]
+    text = "\n".join(lines)
+    assert SAMPLE < len(text) < MOST_TEXT
+    found = compress(text, Context())
+    assert found is not None and read(found.text) == text
+    assert found.text.count(path) == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -70,13 +81,14 @@ def test_a_text_in_which_little_is_saved_stays(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "ab " * 33_000,
-        "a" * 99_000,
-        "the same line\n" * 7_000,
-        "a,b;" * 24_000,
-        "".join(f"{n} x " for n in range(14_000)),
+        "ab " * 133_000,
+        "a" * 399_000,
+        "the same line\n" * 28_000,
+        "a,b;" * 99_000,
+        "".join(f"{n} x " for n in range(50_000)),
+        "the same thing again in one line, " * 11_000,
     ],
-    ids=["one line of words", "one word", "lines all alike", "marks", "numbers"],
+    ids=["one line of words", "one word", "lines all alike", "marks", "numbers", "one line that repeats itself"],
 )
 def test_no_text_takes_long(text: str) -> None:
     start = time.thread_time()
