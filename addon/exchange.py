@@ -34,6 +34,7 @@ from headroom.session.betas import SessionBetaTracker, beta_header, beta_session
 from headroom.session.identity import lower_headers
 from headroom.session.shared import open_memory
 from headroom.settings import load_config
+from headroom.stores.opening import open_lists
 from headroom.telemetry import get_toin
 from headroom.tokenizers import count
 from headroom.wire.spans import ScanError
@@ -69,7 +70,8 @@ class Exchanges:
         self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
         self.live = Live()
-        self.betas = SessionBetaTracker(settings.beta_sessions)
+        lists = open_lists(settings.store) if settings.store else None
+        self.betas = SessionBetaTracker(settings.beta_sessions, lists)
         self._open: dict[str, Exchange] = {}
         self._upgrades: dict[str, Socket] = {}
         self._wishes: dict[str, dict[str, str]] = {}
@@ -178,7 +180,7 @@ class Exchanges:
         began, verdict = time.monotonic(), threading.Lock()
         budget = self.settings.time_budget
         work = asyncio.get_running_loop().run_in_executor(
-            self._pool, self.engine.rewrite, raw, cast(Mode, exchange.mode), began + 0.8 * budget, verdict
+            self._pool, self._decide, raw, cast(Mode, exchange.mode), began + 0.8 * budget, verdict
         )
         try:
             done, _ = await asyncio.wait({work}, timeout=budget)
@@ -200,13 +202,27 @@ class Exchanges:
             exchange.outcome = "unchanged"
         exchange.seconds = time.monotonic() - began
 
+    def _decide(self, raw: RawRequest, mode: Mode, until: float, verdict: threading.Lock) -> Rewrite:
+        return self._with_betas(raw, mode, self.engine.rewrite(raw, mode, until, verdict))
+
+    def _hold(self, raw: RawRequest) -> Rewrite:
+        return self._with_betas(raw, "optimize", self.engine.hold(raw))
+
+    def _with_betas(self, raw: RawRequest, mode: Mode, rewrite: Rewrite) -> Rewrite:
+        """Learn, off the event loop, what other proxies have sent in this session."""
+        name = beta_header(raw.shape)
+        if name is not None and mode == "optimize":
+            key = beta_session_key(raw.headers, rewrite.model, rewrite.system)
+            self.betas.share(raw.provider, key, [raw.headers.get(name, "")])
+        return rewrite
+
     async def _held(self, exchange: Exchange, raw: RawRequest) -> Rewrite:
         """What was decided before, for a request whose time is up: it must hold, or the provider's cache is lost.
 
         Raises TimeoutError for a session of which nothing was rewritten yet: its original goes out.
         """
         if exchange.mode == "optimize":
-            work = asyncio.get_running_loop().run_in_executor(self._reserve, self.engine.hold, raw)
+            work = asyncio.get_running_loop().run_in_executor(self._reserve, self._hold, raw)
             try:
                 rewrite = await asyncio.wait_for(work, GRACE)
             except TimeoutError:
@@ -401,6 +417,7 @@ class Exchanges:
         log.info("%s", summary(self.ledger.totals(since=self._started)))
         self.ledger.close()
         self.memory.close()
+        self.betas.close()
         self.originals.close()
 
 

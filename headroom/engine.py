@@ -261,6 +261,8 @@ class Engine:
         identity = _who(request, layout if gone is None else gone.layout, system)
         system = without_billing_line(system)[:SYSTEM_CHARACTERS]
         model = layout.string("model") or request.model
+        if mode != "off":
+            memory = memory.look(identity.session, lambda: self._asked(layout, found, identity.session))
         reason = "mode off" if mode == "off" else memory.left_alone(identity.session) or ""
         if reason and moved:
             moved, gone, layout = [], None, read(request.shape, request.body)
@@ -350,6 +352,12 @@ class Engine:
         )
         rewrite.leaves()
         return rewrite
+
+    def _asked(self, layout: Layout, found: list[Conversation], session: str) -> list[bytes]:
+        """What a request will ask the memory for: its tool, and its blocks that are new to its conversation."""
+        keys = self.promises.asked(layout, session)
+        start = len(found[0].keys) if found and found[0].continues_in(layout) else 0
+        return [*keys, *(block.key(layout.body) for block in layout.blocks[start:] if block.kind == "result")]
 
     def _gone(self, request: RawRequest, mode: Mode, memory: Memory) -> Held | None:
         """The messages that were dropped of this conversation before; None where none may be."""

@@ -88,6 +88,11 @@ class Promises:
             new = [Decision(key, found, 0, 0) for key in keys[:1] if key not in known]
         return ToolPlan(tool.insertion(layout, found) if found else None, bool(found), tuple(new))
 
+    def asked(self, layout: Layout, session: str) -> list[bytes]:
+        """What ``tool`` will ask the memory for."""
+        names = self.offered(layout, session).names
+        return tool.keys(layout, session, names) if names else []
+
     def _wanted(self, layout: Layout, offered: Offered) -> bool:
         settings = self.settings
         return (

@@ -7,10 +7,11 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from hashlib import md5
+from hashlib import blake2b, md5
 
-from headroom.errors import ConfigurationError
+from headroom.errors import ConfigurationError, StorageError
 from headroom.session.identity import without_billing_line
+from headroom.stores.lists import Item, Lists
 
 STICKY = "HEADROOM_BETA_HEADER_STICKY"
 MAX_SESSIONS = "HEADROOM_BETA_TRACKER_MAX_SESSIONS"
@@ -40,7 +41,9 @@ class SessionBetaTracker:
     first. Raises ConfigurationError when that is not a number above 0.
     """
 
-    def __init__(self, max_sessions: int | None = None) -> None:
+    def __init__(self, max_sessions: int | None = None, lists: Lists | None = None) -> None:
+        """With ``lists`` what other proxies have sent counts too, as far as ``share`` has learned of it."""
+        self._lists = lists
         self._max_sessions = sessions_kept() if max_sessions is None else max_sessions
         self._sessions: OrderedDict[tuple[str, str], dict[str, str]] = OrderedDict()
         self._lock = threading.Lock()
@@ -68,6 +71,38 @@ class SessionBetaTracker:
                 known.setdefault(name, token)
             tokens = list(known.values())
         return None if tokens == list(sent.values()) else ",".join(tokens)
+
+    def share(self, provider: str, session_key: str, header_values: Sequence[str]) -> None:
+        """Tell other proxies what a request sends and take in what they have sent; a round trip, two where a token is
+        new. While the store is away this proxy goes on by what it knows."""
+        if self._lists is None or not is_sticky():
+            return
+        key = blake2b(f"betas\0{provider}\0{session_key}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        with self._lock:
+            known = dict(self._sessions.get((provider, session_key), {}))
+        for name, token in _tokens(header_values).items():
+            known.setdefault(name, token)
+        try:
+            items = self._lists.find([key]).get(key, [])
+            there = {item.variant for item in items}
+            new = [item for name, token in known.items() if (item := _item(key, name, token)).variant not in there]
+            if new:
+                items = self._lists.add(new)[key]
+        except StorageError:
+            return
+        if not items:
+            return
+        shared = _tokens([item.data.decode("utf-8", "replace") for item in items])
+        with self._lock:
+            self._sessions[provider, session_key] = shared
+            self._sessions.move_to_end((provider, session_key))
+            while len(self._sessions) > self._max_sessions:
+                self._sessions.popitem(last=False)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._lists is not None:
+            self._lists.close()
 
 
 def union(earlier: str, value: str) -> str:
@@ -103,6 +138,11 @@ def _tokens(values: Sequence[str]) -> dict[str, str]:
             if token := token.strip():
                 tokens.setdefault(token.lower(), token)
     return tokens
+
+
+def _item(key: bytes, name: str, token: str) -> Item:
+    variant = blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
+    return Item(key, variant, token.encode("utf-8", "replace"))
 
 
 def _wrong(setting: str, value: object, allowed: str) -> ConfigurationError:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -60,6 +60,11 @@ class Memory(Protocol):
         """Why nothing new may be decided now: others could not know of it. "" while all is well."""
         ...
 
+    def look(self, session: str, keys: Callable[[], Iterable[bytes]]) -> "Memory":
+        """This memory for one request of a session, which will ask for ``keys``: where that costs a round trip, it is
+        one for all of them and for whether the session is left alone."""
+        ...
+
     def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
         """The decisions about these blocks, oldest first."""
         ...
@@ -96,6 +101,9 @@ class RamMemory:
         self._left_alone: dict[str, str] = {}
         self._limit = limit
         self._lock = threading.Lock()
+
+    def look(self, session: str, keys: Callable[[], Iterable[bytes]]) -> Memory:
+        return self
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
         with self._lock:
@@ -147,6 +155,9 @@ class SqliteMemory:
         self._retry_at = 0.0
         with self._lock:
             self._database()
+
+    def look(self, session: str, keys: Callable[[], Iterable[bytes]]) -> Memory:
+        return self
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
         wanted = list(dict.fromkeys(keys))

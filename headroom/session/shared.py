@@ -7,7 +7,7 @@ proxies could not know of it. When the store comes back without what it had, the
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -33,20 +33,33 @@ class SharedMemory:
     def problem(self) -> str:
         return self._lists.problem
 
+    def look(self, session: str, keys: Callable[[], Iterable[bytes]]) -> Memory:
+        return _Seen(self, session, keys())
+
     def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
+        return self.ask(keys)[0]
+
+    def ask(self, keys: Iterable[bytes], session: str | None = None) -> tuple[dict[bytes, list[Decision]], str, bool]:
+        """What is known of ``keys``, why ``session`` is left alone ("": it is not), and whether the store said so; it
+        is the copies alone where not."""
         wanted = list(dict.fromkeys(keys))
-        if not wanted:
-            return {}
         mine = self._copies.find(wanted)
+        reason = (self._copies.left_alone(session) or "") if session is not None else ""
+        flag = _left_alone(session) if session is not None else None
         try:
-            found = _decisions(self._lists.find(wanted))
+            lists = self._lists.find([*wanted, flag] if flag else wanted)
+            told = lists.pop(flag, None) if flag else None
+            found = _decisions(lists)
             lacking = [d for key, some in mine.items() for d in some if _lacks(found.get(key, ()), d)]
             if lacking:
                 found |= _decisions(self._lists.add([_item(decision) for decision in lacking]))
         except StorageError:
-            return mine
+            return mine, reason, False
         self._copy(found, mine)
-        return found
+        if told and session is not None and not reason:
+            reason = told[0].data.decode("utf-8", "replace")
+            self._copies.leave_alone(session, reason)
+        return found, reason, True
 
     def remember(self, decisions: Sequence[Decision], known: Known = NOTHING) -> bool:
         if not decisions:
@@ -67,19 +80,7 @@ class SharedMemory:
             log.warning("other proxies can't be told that session %s is left alone: %s", session, error.message)
 
     def left_alone(self, session: str) -> str | None:
-        reason = self._copies.left_alone(session)
-        if reason:
-            return reason
-        key = _left_alone(session)
-        try:
-            found = self._lists.find([key]).get(key)
-        except StorageError:
-            return None
-        if not found:
-            return None
-        reason = found[0].data.decode("utf-8", "replace")
-        self._copies.leave_alone(session, reason)
-        return reason
+        return self.ask((), session)[1] or None
 
     def close(self) -> None:
         """Let go of the connection and of the copies."""
@@ -90,6 +91,52 @@ class SharedMemory:
         new = [d for key, some in found.items() for d in some if _lacks(mine.get(key, ()), d)]
         if new:
             self._copies.remember(new)
+
+
+class _Seen:
+    """The memory for one request: what was looked up at its beginning, and the store for the rest.
+
+    Once the store did not answer, nothing new is decided in this request, also when it is back before its end.
+    """
+
+    def __init__(self, memory: SharedMemory, session: str, keys: Iterable[bytes]) -> None:
+        self._memory = memory
+        self._session = session
+        self._asked = frozenset(keys)
+        self._found, self._reason, told = memory.ask(self._asked, session)
+        self._problem = "" if told else memory.problem or "it did not answer"
+
+    @property
+    def problem(self) -> str:
+        return self._problem or self._memory.problem
+
+    def look(self, session: str, keys: Callable[[], Iterable[bytes]]) -> Memory:
+        return self._memory.look(session, keys)
+
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, list[Decision]]:
+        wanted = list(dict.fromkeys(keys))
+        found = {key: self._found[key] for key in wanted if key in self._asked and key in self._found}
+        rest = [key for key in wanted if key not in self._asked]
+        if rest:
+            more, _, told = self._memory.ask(rest)
+            found |= more
+            self._problem = self._problem or ("" if told else "it did not answer")
+        return found
+
+    def remember(self, decisions: Sequence[Decision], known: Known = NOTHING) -> bool:
+        stand = self._memory.remember(decisions, known)
+        if not stand:
+            self._asked = frozenset()  # what others decided meanwhile is to be found
+        return stand
+
+    def leave_alone(self, session: str, reason: str) -> None:
+        self._memory.leave_alone(session, reason)
+
+    def left_alone(self, session: str) -> str | None:
+        return self._reason or None if session == self._session else self._memory.left_alone(session)
+
+    def close(self) -> None:
+        self._memory.close()
 
 
 def open_memory(url: str, path: Path) -> Memory:

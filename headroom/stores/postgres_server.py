@@ -1,9 +1,10 @@
 """PostgreSQL: the connection, and the tables made when they are missing."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from headroom.errors import ConfigurationError
-from headroom.stores.remote import ANSWER_SECONDS, CONNECT_SECONDS, Remote, driver, shown
+from headroom.stores.remote import CONNECT_SECONDS, Remote, answer_seconds, driver, shown
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,13 +28,16 @@ class PostgresServer(Remote["psycopg.Connection[Any]"]):
                 f"headroom_store is {shown(url)!r}: {reason}", {"setting": "headroom_store", "value": shown(url)}
             ) from None
 
+        patience = answer_seconds()
+
         class Impatient(psycopg.Connection):  # type: ignore[misc, name-defined] # known at run time
             """Gives up on a server that does not answer."""
 
             def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-                return super().wait(gen, interval, ANSWER_SECONDS if timeout is None else timeout)
+                return super().wait(gen, interval, patience if timeout is None else timeout)
 
         self._class = Impatient
+        self._connect_seconds = max(CONNECT_SECONDS, math.ceil(patience))
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -41,7 +45,7 @@ class PostgresServer(Remote["psycopg.Connection[Any]"]):
 
     def connect(self) -> "psycopg.Connection[Any]":
         connection: psycopg.Connection[Any] = self._class.connect(
-            self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="headroom"
+            self._url, autocommit=True, connect_timeout=self._connect_seconds, application_name="headroom"
         )
         with connection.transaction():
             lock(connection)

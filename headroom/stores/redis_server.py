@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from headroom.errors import ConfigurationError
-from headroom.stores.remote import ANSWER_SECONDS, Remote, driver, shown
+from headroom.stores.remote import Remote, answer_seconds, driver, shown
 
 if TYPE_CHECKING:
     import redis
@@ -17,6 +17,7 @@ class RedisServer(Remote["redis.Redis"]):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
+        self._patience = answer_seconds()
         self._redis = driver("redis")
         try:
             self._client()
@@ -50,8 +51,8 @@ class RedisServer(Remote["redis.Redis"]):
     def _client(self) -> "redis.Redis":
         client: redis.Redis = self._redis.Redis.from_url(
             self._url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
+            socket_timeout=self._patience,
+            socket_connect_timeout=self._patience,
             retry=self._redis.retry.Retry(self._redis.backoff.NoBackoff(), 0),
             client_name="headroom",
         )

@@ -14,8 +14,9 @@ from headroom.errors import ConfigurationError, StorageError
 
 log = logging.getLogger(__name__)
 VARIABLE = "HEADROOM_STORE_URL"
+TIMEOUT = "HEADROOM_STORE_TIMEOUT"
 ANSWER_SECONDS = 0.25
-"""An answer is waited for no longer: a request is waiting for us."""
+"""An answer is waited for no longer, where HEADROOM_STORE_TIMEOUT says nothing else: a request is waiting for us."""
 CONNECT_SECONDS = 2
 RETRY_SECONDS = 5.0
 """After a failure a thread of its own tries to connect this often; until then no request waits for the server."""
@@ -46,7 +47,25 @@ def store_url(explicit: str = "") -> str:
         setting, url = VARIABLE, os.environ.get(VARIABLE, "").strip()
     if url:
         driver(kind_of(url, setting))
+        answer_seconds()
     return url
+
+
+def answer_seconds() -> float:
+    """How long a store's answer is waited for, by HEADROOM_STORE_TIMEOUT. Raises ConfigurationError."""
+    value = os.environ.get(TIMEOUT, "").strip()
+    if not value:
+        return ANSWER_SECONDS
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 60:
+        raise ConfigurationError(
+            f"{TIMEOUT} is {value!r}; allowed: seconds, above 0 and at most 60",
+            {"setting": TIMEOUT, "value": value, "allowed": "seconds, above 0 and at most 60"},
+        )
+    return seconds
 
 
 def shown(url: str) -> str:

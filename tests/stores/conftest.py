@@ -13,6 +13,15 @@ from tests.support.servers import (
     redis_server,
 )
 
+PATIENCE = {"HEADROOM_STORE_TIMEOUT": "30"}
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no server that hangs."""
+    for name, value in PATIENCE.items():
+        monkeypatch.setenv(name, value)
+
 
 @pytest.fixture(scope="session")
 def redis_process() -> Iterator[RedisProcess]:

@@ -111,10 +111,10 @@ def test_a_locked_file_is_waited_for_a_moment_and_can_be_read_meanwhile(
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
-    for _ in range(20):
+    for _ in range(200):
         with pytest.raises(StorageError, match="locked"):
             originals.keep([other])
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10
     assert len([r for r in caplog.records if "can't be used" in r.getMessage()]) == 1
     found = originals.get(one.hash)
     assert found is not None and found.text == one.text

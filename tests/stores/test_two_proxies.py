@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from headroom.ccr.ways import CcrSettings, Level
 from headroom.engine import AWAY, Engine
 from headroom.session.shared import open_memory
 from headroom.stores import remote
+from tests.stores.conftest import PATIENCE
 from tests.stores.test_servers import eventually
 from tests.support.servers import redis_program, redis_server
 from tests.support.stage import Stage, stage
@@ -74,18 +75,16 @@ def test_a_late_decision_gives_way_to_the_one_that_was_first(server_url: str, tm
     """The other proxy decides between this one's look and its word: here it has seen more of the conversation."""
     messages = read_twice()
     with two(server_url, tmp_path) as (one, other):
-        memory = one._memory["optimize"]
-        find = memory.find
-        first: list[dict[str, Any]] = []
+        lists = one._memory["optimize"]._lists  # type: ignore[attr-defined]
+        find, first = lists.find, list[dict[str, Any]]()
 
         def find_too_early(keys: Any) -> Any:
             found = find(keys)
             if not first:
-                first.append({})
-                first[0] = results(send(other, messages[:3], system="You code in another way."))
+                first.append(results(send(other, messages[:3])))
             return found
 
-        memory.find = find_too_early  # type: ignore[method-assign]
+        lists.find = find_too_early
         sent = results(send(one, messages[:3]))
         assert sent == first[0] and sent["toolu_1"] != FILE
 
@@ -131,6 +130,30 @@ def test_what_was_missed_while_the_store_was_away_is_looked_up_when_it_is_back(
         assert results(send(other, messages[:5]))["toolu_1"] == sent["toolu_1"]
 
 
+def counted(call: Callable[..., Any], name: str, asked: list[str]) -> Callable[..., Any]:
+    def counting(*arguments: Any) -> Any:
+        asked.append(name)
+        return call(*arguments)
+
+    return counting
+
+
+def test_a_request_costs_one_look_up_and_one_write(
+    server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = long_session()
+    with two(server_url, tmp_path) as (one, other):
+        lists = one._memory["optimize"]._lists  # type: ignore[attr-defined]
+        asked: list[str] = []
+        for name in ("find", "add"):
+            monkeypatch.setattr(lists, name, counted(getattr(lists, name), name, asked))
+        for end in range(0, len(messages), 4):
+            asked.clear()
+            send(one, messages[: end + 1])
+            assert asked in (["find"], ["find", "add"])
+            send(other, messages[: end + 3])
+
+
 def prefix(raw: bytes) -> list[bytes]:
     """The parts of a request in the order in which the provider caches them."""
     request = json.loads(raw)
@@ -144,17 +167,23 @@ def test_two_running_proxies_are_one_to_a_session(server_url: str, tmp_path: Pat
     messages = long_session()
     tools = [{"name": "Read", "input_schema": {"type": "object"}}]
     with contextlib.ExitStack() as stack:
-        one = stack.enter_context(stage(tmp_path / "one", options=[f"headroom_store={server_url}"]))
+        options = [f"headroom_store={server_url}"]
+        one = stack.enter_context(stage(tmp_path / "one", options=options, environment=PATIENCE))
         other = stack.enter_context(
-            stage(tmp_path / "other", options=[f"headroom_store={server_url}"], provider=one.provider)
+            stage(tmp_path / "other", options=options, environment=PATIENCE, provider=one.provider)
         )
         sent: list[list[bytes]] = []
         places: itertools.cycle[Stage] = itertools.cycle([one, other])
         for end, place in zip(range(0, len(messages), 2), places, strict=False):
-            headers = {"x-claude-code-session-id": "s1", "x-api-key": "sk-ant-test"}
+            headers = {
+                "x-claude-code-session-id": "s1",
+                "x-api-key": "sk-ant-test",
+                "anthropic-beta": "b-2025,a-2025" if end < 6 else "a-2025",
+            }
             answer = place.send(body(messages[: end + 1], tools=tools), headers)
             assert answer.response.status_code == 200
             sent.append(prefix(one.received.body))
+            assert dict(one.received.headers)["anthropic-beta"] == "b-2025,a-2025"
         for earlier, later in itertools.pairwise(sent):
             assert later[: len(earlier)] == earlier
         assert sum(map(len, sent[-1])) < len(body(messages, tools=tools)) / 2
