@@ -5,6 +5,7 @@ said by reference to what stood before: sessions save more.
 """
 
 import argparse
+import itertools
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -22,9 +23,12 @@ from headroom.transforms import (
     excerpts,
     frames,
     html,
+    ids,
+    line_numbers,
     listing,
     log_templates,
     logs,
+    near,
     phrases,
     pipeline,
     repeats,
@@ -33,10 +37,13 @@ from headroom.transforms import (
     search,
     smart_crusher,
     terminal,
+    times,
+    tracebacks,
 )
 from headroom.transforms.base import Context, Transform
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import shorten
+from headroom.transforms.references import Source
 
 LOSSLESS_BAR, JSON_BAR = 20.0, 10.0
 """MB/s, at least."""
@@ -122,11 +129,36 @@ def _repeats(text: str) -> object:
     return repeats.compress(text, LineIndex(), "", True, count, len(text) // 4)
 
 
+def _near(text: str) -> object:
+    """The text where the same one stands above, with other times in it."""
+    index = LineIndex()
+    index.add(Source("Bash", "command", "./run", 0), text.replace("0", "1"))
+    return near.compress(text, index, "", count, len(text) // 4)
+
+
+def _aligned(text: str) -> object:
+    """The text as ``cat -n`` numbers it."""
+    lines = "\n".join(f"{number:6d}\t{line}" for number, line in enumerate(text.split("\n"), 1))
+    return line_numbers.unalign(lines, Context("Bash"))
+
+
+_fresh = itertools.count()
+
+
+def _counting(text: str) -> int:
+    """The tokens of a text that was not counted before."""
+    return count(f"{text} {next(_fresh)}")
+
+
 TIMED = (
     Timed("router", lambda text: router.kind(text, Context("mcp__x__y")), ("pytest.txt", "ruff.txt", "page.html")),
     Timed("frames", _on(frames.compress), ("pytest.txt", "make.txt")),
     Timed("terminal", _on(terminal.compress), ("docker-build.txt", "jest.txt", "java.txt")),
     Timed("logs", _on(logs.compress), ("java.txt", "pytest.txt", "docker-build.txt", "ruff.txt")),
+    Timed("times", _on(times.compress), ("python-worker.txt", "access-log.txt")),
+    Timed("tracebacks", _on(tracebacks.compress), ("python-worker.txt", "pytest.txt")),
+    Timed("ids", _on(ids.compress), ("events.jsonl", "kubectl-pods.txt")),
+    Timed("line numbers", _aligned, ("read.txt",)),
     Timed("log templates", _on(log_templates.compress, False), ("java.txt", "access-log.txt", "python-worker.txt")),
     Timed("excerpts", _on(excerpts.compress), ("ruff.txt", "cargo-build.txt")),
     Timed("routine", _on(routine.compress, False), ("pytest.txt", "go-test.txt", "docker-build.txt")),
@@ -139,11 +171,13 @@ TIMED = (
     Timed("html", _on(html.compress, False), ("page.html",)),
     Timed("phrases", _on(phrases.compress), ("access-log.txt", "ls.txt"), most=phrases.MOST_TEXT),
     Timed("repeats", _repeats, ("read.txt", "pytest.txt")),
+    Timed("near repeats", _near, ("python-worker.txt", "docker-build.txt")),
     Timed("JSON", _on(smart_crusher.compress), ("kubectl-pods.json", "openapi.json", "github-issues.json"), JSON_BAR),
     Timed("JSON, choosing", _on(smart_crusher.compress, False), ("sqlite-json.json",), JSON_BAR),
     Timed("YAML", _on(smart_crusher.compress), ("openapi.yaml",), JSON_BAR),
     Timed("CSV", _on(smart_crusher.compress), ("metrics.csv",), JSON_BAR),
-    Timed("counting tokens", count, ("pytest.txt", "read.txt", "kubectl-pods.json"), 0),
+    Timed("tables", _on(smart_crusher.compress), ("sqlite-table.txt",), JSON_BAR),
+    Timed("counting tokens", _counting, ("pytest.txt", "read.txt", "kubectl-pods.json"), 0),
 )
 
 
