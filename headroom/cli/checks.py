@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from headroom import paths
-from headroom.cli import authority, running
+from headroom.cli import authority, plugins, running
 from headroom.cli.cert import problems
 from headroom.cli.environment import CODEX, NODE, PROXY, REPLACING
 from headroom.cli.finding import Finding
@@ -39,7 +39,7 @@ VARIABLES = (
     *("HEADROOM_BETA_HEADER_STICKY", "HEADROOM_BETA_TRACKER_MAX_SESSIONS"),
     *("HEADROOM_KOMPRESS_BACKEND", "HEADROOM_KOMPRESS_MODEL", "HEADROOM_EMBEDDER_RUNTIME"),
     *("HEADROOM_MODE", "HEADROOM_API_KEY", "HEADROOM_CCR_TTL_SECONDS", "HEADROOM_STORE_URL"),
-    "HEADROOM_STORE_TIMEOUT",
+    *("HEADROOM_STORE_TIMEOUT", "HEADROOM_PLUGINS"),
 )
 """What is read from the environment."""
 OTHERS = ("HEADROOM_WORKSPACE", "HEADROOM_BASE_URL")
@@ -362,6 +362,7 @@ def all_checks(confdir: str | None, number: int) -> Sequence[tuple[str, Callable
         ("databases", databases),
         ("store", lambda: store(confdir)),
         ("models", models),
+        ("plugins", plugins.check),
         ("port", lambda: port(number)),
         ("proxy", proxy),
         ("traffic", traffic),

@@ -23,7 +23,7 @@ for _command in (
     *(figures.stats, figures.sessions, figures.export, figures.import_),
     *(texts.retrieve, texts.originals, texts.compress),
     *(upkeep.cert, upkeep.config, upkeep.doctor, upkeep.completion),
-    *(models.models, notes.memory),
+    *(models.models, upkeep.plugins, notes.memory),
 ):
     headroom.add_command(_command)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from headroom import plugins
 from headroom.stores.entries import Entries, Entry, Limits
 from headroom.stores.lists import Lists
 from headroom.stores.remote import kind_of
@@ -17,6 +18,9 @@ def open_entries(url: str, path: Path, limits: Limits | None = None, sound: Call
         from headroom.stores.sqlite_entries import SqliteEntries
 
         return SqliteEntries(path, limits, sound)
+    plugin = plugins.store(url)
+    if plugin is not None:
+        return plugin.entries(url, limits)
     if kind_of(url) == "redis":
         from headroom.stores.redis_entries import RedisEntries
         from headroom.stores.redis_server import RedisServer
@@ -30,6 +34,9 @@ def open_entries(url: str, path: Path, limits: Limits | None = None, sound: Call
 
 def open_lists(url: str) -> Lists:
     """The lists at ``url``. Nothing is opened before it is used. Raises ConfigurationError."""
+    plugin = plugins.store(url)
+    if plugin is not None:
+        return plugin.lists(url)
     if kind_of(url) == "redis":
         from headroom.stores.redis_lists import RedisLists
         from headroom.stores.redis_server import RedisServer

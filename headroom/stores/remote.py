@@ -10,6 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from urllib.parse import urlsplit
 
+from headroom import plugins
 from headroom.errors import ConfigurationError, StorageError
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def store_url(explicit: str = "") -> str:
     setting, url = "headroom_store", explicit.strip()
     if not url:
         setting, url = VARIABLE, os.environ.get(VARIABLE, "").strip()
-    if url:
+    if url and plugins.store(url) is None:
         driver(kind_of(url, setting))
         answer_seconds()
     return url

@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from headroom import plugins
 from headroom.transforms import ids, near, phrases, repeats
-from headroom.transforms.base import Context
+from headroom.transforms.base import Context, Transform
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.router import Kind, kind
 
@@ -51,6 +52,8 @@ def shorten(text: str, tokens: int, index: LineIndex, subject: str, context: Con
     form = _form(whole, found, context, quoted) if found is not None else whole
     if form is not whole:
         candidates.append(_refer(form, index, subject, context, quoted))
+    for plugin in () if found is not None and found.name in QUOTED else plugins.transforms():
+        candidates.append(_refer(_plugged(whole, plugin, context), index, subject, context, quoted))
     for one in () if quoted else [whole, form][: 1 + (form is not whole)]:
         almost = near.compress(one.text, index, subject, context.count, one.tokens)
         if almost is not None:
@@ -83,6 +86,18 @@ def _form(whole: Shortened, found: Kind, context: Context, quoted: bool) -> Shor
                 left_out=whole.left_out + form.left_out,
             )
     return whole
+
+
+def _plugged(whole: Shortened, plugin: Transform, context: Context) -> Shortened:
+    """The text as a plugin writes it, if that is shorter and the request allows it."""
+    form = plugin(whole.text, context)
+    if form is None or (context.lossless and not form.lossless):
+        return whole
+    tokens = context.count(form.text)
+    if tokens >= whole.tokens:
+        return whole
+    saved = {form.strategy: whole.tokens - tokens}
+    return Shortened(form.text, tokens, saved, lossless=form.lossless, left_out=form.left_out)
 
 
 def _is_data(context: Context) -> bool:

@@ -60,3 +60,12 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None  # click has these three
     click.echo(found(root.command, {}, "headroom", "_HEADROOM_COMPLETE").source())
+
+
+@click.command()
+@options.json
+def plugins(as_json: bool) -> None:
+    """The transforms and stores that other packages add, and whether they can be used."""
+    from headroom.cli.plugins import show_plugins
+
+    show_plugins(as_json)

@@ -1,0 +1,1 @@
+"""An example of a plugin for headroom: a transform and a store."""
