@@ -66,8 +66,8 @@ def play(steps: Sequence[Answer]) -> Script:
     """
 
     def answer(shape: str, body: Json) -> Answer:
-        if not _has_tools(body):
-            return Answer(_example(_schema(body)))
+        if not has_tools(body):
+            return aside(body)
         left = _results(body)
         for step in steps:
             if left < len(step.calls):
@@ -78,7 +78,12 @@ def play(steps: Sequence[Answer]) -> Script:
     return answer
 
 
-def _has_tools(body: Json) -> bool:
+def aside(body: Json) -> Answer:
+    """What a side request of a client gets: an example of its schema."""
+    return Answer(_example(_schema(body)))
+
+
+def has_tools(body: Json) -> bool:
     return bool(body.get("tools")) or any(item.get("type") == "additional_tools" for item in body.get("input", ()))
 
 

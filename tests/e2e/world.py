@@ -104,7 +104,7 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, *, websocket: bool = True) -> Iterator[World]:
+def world(folder: Path, *, websocket: bool = True, options: tuple[str, ...] = ()) -> Iterator[World]:
     """Start both servers; at the end stop them and look that nothing went wrong in the stand-in."""
     records = folder / "records"
     records.mkdir()
@@ -120,7 +120,7 @@ def world(folder: Path, *, websocket: bool = True) -> Iterator[World]:
             provider.port,
             provider.certificate,
             (RECORD, ADDON),
-            options=PATIENT,
+            options=(*PATIENT, *options),
             environment=environment,
         ) as proxy,
     ):
