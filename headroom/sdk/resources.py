@@ -13,6 +13,8 @@ from headroom.sdk.results import Simulated, SimulationResult
 
 MAKES = ("create", "generate_content")
 """The methods of which ``simulate`` says what they would send."""
+_WHOLE = ("WithRawResponse", "WithRawResponses", "WithStreamedResponse", "WithStreamingResponse")
+"""How the SDKs' classes end that stand for a whole client, or a resource, with another kind of answers."""
 
 
 def is_resource(value: object) -> bool:
@@ -21,6 +23,8 @@ def is_resource(value: object) -> bool:
     parts = kind.__module__.split(".")
     if parts[:2] == ["google", "genai"]:
         return parts[2:] in (["models"], ["chats"], ["caches"]) or kind.__name__ == "AsyncClient"
+    if kind.__name__.endswith(_WHOLE):
+        return True
     return "resources" in parts and not inspect.isroutine(value) and not isinstance(value, type)
 
 
