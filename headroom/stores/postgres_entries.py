@@ -149,15 +149,15 @@ class PostgresEntries:
         return {"now": time.time(), "ttl": self._limits.ttl, "hold": self._limits.hold, **more}
 
     def _put(self, connection: "Connection[Any]", entries: Sequence[Entry]) -> None:
-        now = time.time()
-        with connection.transaction():
+        now, hashes = time.time(), [entry.hash for entry in entries]
+        with connection.pipeline(), connection.transaction():  # two round trips: what is there, and what is written
             lock(connection)
-            known = connection.execute(
-                "SELECT hash FROM headroom_entries WHERE hash = ANY(%s)", ([entry.hash for entry in entries],)
-            ).fetchall()
-            there = {hash for (hash,) in known}
+            known = connection.execute("SELECT hash FROM headroom_entries WHERE hash = ANY(%s)", (hashes,))
+            sums = connection.execute("SELECT entries, bytes FROM headroom_sums")
+            there = {hash for (hash,) in known.fetchall()}
             new = {entry.hash: entry for entry in entries if entry.hash not in there}
-            self._sweep(connection, now, len(new), sum(len(entry.data) for entry in new.values()))
+            size = sum(len(entry.data) for entry in new.values())
+            self._sweep(connection, now, sums.fetchone() or (0, 0), len(new), size)
             for entry in entries:
                 held = now + self._limits.hold if entry.session else 0.0
                 if entry.hash in there:
@@ -177,18 +177,17 @@ class PostgresEntries:
                     " SET tool = excluded.tool, subject = excluded.subject, made = excluded.made",
                     (entry.session, entry.hash, entry.tool, entry.subject, entry.made),
                 )
-            hashes = [entry.hash for entry in entries]
             connection.execute("DELETE FROM headroom_gone WHERE hash = ANY(%s)", (hashes,))
             connection.execute(
                 "UPDATE headroom_sums SET entries = entries + %s, bytes = bytes + %s, text_bytes = text_bytes + %s",
-                (len(new), sum(len(e.data) for e in new.values()), sum(e.size for e in new.values())),
+                (len(new), size, sum(e.size for e in new.values())),
             )
             _see(connection, {entry.session for entry in entries if entry.session}, now)
 
-    def _sweep(self, connection: "Connection[Any]", now: float, coming: int, size: int) -> None:
+    def _sweep(self, connection: "Connection[Any]", now: float, sums: tuple[int, int], coming: int, size: int) -> None:
         """Make room for ``coming`` entries of ``size`` bytes: take out what has expired and, where that is not enough,
         the longest unused that no session holds."""
-        entries, stored = connection.execute("SELECT entries, bytes FROM headroom_sums").fetchone() or (0, 0)
+        entries, stored = sums
         more, over = entries + coming - self._limits.entries, stored + size - self._limits.bytes
         if now < self._sweep_at and more <= 0 and over <= 0:
             return
