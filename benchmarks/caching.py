@@ -40,6 +40,8 @@ RECORDED_LENGTHS = (5, 14, 20, 24, 27, 31, 35, 39, 44, 50, 66, 84)
 """Requests of recorded agent sessions (374 of them): every tenth part has one value here, and the two ends."""
 BYTES_PER_TOKEN = 4
 LEAST = 1024
+APART = 7200.0
+"""Seconds between two conversations: nothing is left in the cache."""
 PRICES = RelativePrices()
 MARK = {"type": "ephemeral"}
 SENTENCE = "You work on what you are asked. "
@@ -166,6 +168,9 @@ def recorded(session: Json) -> Iterator[Timed]:
         body: Json = {"model": "claude-sonnet-4-5", "max_tokens": 1000}
         body["system"] = SENTENCE * (session.get("prefix_tokens", 2000) * BYTES_PER_TOKEN // len(SENTENCE))
         body |= {key: session[key] for key in ("system", "tools") if session.get(key)} | {"messages": messages}
+        body["system"] = (
+            [{"type": "text", "text": body["system"]}] if isinstance(body["system"], str) else body["system"]
+        )
         yield (number * 20.0 if when is None or start is None else when - start), body
 
 
@@ -197,14 +202,14 @@ CLIENTS: tuple[tuple[str, Callable[[Iterator[Timed]], Iterator[Timed]]], ...] = 
 class Program:
     """One program behind one proxy: what is learned from a conversation holds for the next."""
 
-    def __init__(self, ttl: str = "") -> None:
+    def __init__(self, ttl: str = "", apart: float = APART) -> None:
         self.prefixes = Prefixes()
         self.settings = CacheSettings(ttl=ttl)  # type: ignore[arg-type]
-        self.clock = 0.0
+        self.clock, self.apart = 0.0, apart
+        self.plain, self.ours = Provider(), Provider()
 
     def talk(self, requests: Iterator[Timed], session: str) -> tuple[list[float], list[float]]:
         """What each request costs without and with the optimizer, in uncached input tokens."""
-        plain, ours = Provider(), Provider()
         before: Layout | None = None
         without, having = [], []
         began = self.clock
@@ -217,11 +222,11 @@ class Program:
             plan = optimize(layout, facts, history, self.settings)
             sent = history.sent(self.clock)
             leave(plan, history, sent)
-            usage = ours.bill(json.loads(splice(raw, plan.patches)), now)
+            usage = self.ours.bill(json.loads(splice(raw, plan.patches)), self.clock)
             settle(plan, history, sent, usage, self.clock)
-            without.append(1e6 * cost(plain.bill(body, now), PRICES))
+            without.append(1e6 * cost(self.plain.bill(body, self.clock), PRICES))
             having.append(1e6 * cost(usage, PRICES))
-        self.clock += 7200
+        self.clock += self.apart
         return without, having
 
 
@@ -250,13 +255,13 @@ def lengths_and_gaps(ttl: str) -> None:
     print()
 
 
-def sessions(path: Path, ttl: str) -> None:
+def sessions(path: Path, ttl: str, apart: float) -> None:
     """Recorded sessions of clients that set breakpoints nowhere, on the system prompt only, and at the end."""
     raw = path.read_bytes()
     known = [json.loads(line) for line in (gzip.decompress(raw) if path.suffix == ".gz" else raw).splitlines()]
     sums: dict[str, dict[str, list[float]]] = {}
     for title, wrap in CLIENTS:
-        program = Program(ttl)
+        program = Program(ttl, apart)
         for number, session in enumerate(known):
             costs = [sum(side) for side in program.talk(wrap(recorded(session)), f"s{number}")]
             for kind in (str(session.get("kind", "recorded")), "all"):
@@ -267,12 +272,16 @@ def sessions(path: Path, ttl: str) -> None:
         bound = least(recorded(session))
         for kind in (str(session.get("kind", "recorded")), "all"):
             bounds[kind] = bounds.get(kind, 0.0) + bound
-    print(f"cost of {len(known)} sessions with the optimizer (in brackets the least that is possible with hindsight),")
+    bracket = " (in brackets the least that is possible with hindsight)" if apart >= APART else ""
+    print(f"cost of {len(known)} sessions with the optimizer{bracket},")
     print("1.00 = without; where the client sets breakpoints:\n")
     print("| kind | " + " | ".join(title for title, _ in CLIENTS) + " |")
     print("|---|" + "---|" * len(CLIENTS))
     for kind, cells in sums.items():
-        row = [f"{having / without:.3f} ({bounds[kind] / without:.3f})" for without, having in cells.values()]
+        row = [
+            f"{having / without:.3f}" + (f" ({bounds[kind] / without:.3f})" if bracket else "")
+            for without, having in cells.values()
+        ]
         print(f"| {kind} | " + " | ".join(row) + " |")
 
 
@@ -318,12 +327,15 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--sessions", type=Path, help="recorded conversations, .jsonl or .jsonl.gz")
     parser.add_argument("--ttl", choices=["", "auto", "5m", "1h"], default="", help="life of the entries")
+    parser.add_argument(
+        "--apart", type=float, default=APART, help="seconds between two recorded conversations (default: %(default)g)"
+    )
     parser.add_argument("--svg", type=Path, help="write the picture of a bill here")
     asked = parser.parse_args(arguments)
     if asked.svg:
         asked.svg.write_text(picture(), encoding="utf8")
     elif asked.sessions:
-        sessions(asked.sessions, asked.ttl)
+        sessions(asked.sessions, asked.ttl, asked.apart)
     else:
         for ttl in dict.fromkeys([asked.ttl, "auto"]):
             lengths_and_gaps(ttl)

@@ -127,8 +127,9 @@ def _extend(
             between = view.between(end, [at for at, _ in marks])
             if between is not None:
                 patches.append(_on_block(between, life))
+    # In the first request of a conversation, for those to come; in later ones it renews that entry and writes nothing.
     begins = history.ending == "first" or (facts.tail and not history.continued)
-    if begins and len(patches) < free and all(in_messages(layout, at) for at, _ in marks):
+    if (begins or patches) and len(patches) < free and all(in_messages(layout, at) for at, _ in marks):
         often = history.chance_of_head(SECONDS[life], facts.now)
         size = view.position(facts.tail or layout.list_start)
         least = minimum_tokens(layout.string("model") or facts.model)

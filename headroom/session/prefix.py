@@ -75,10 +75,16 @@ class Family:
     billed: tuple[bytes, int] = (b"", 0)
     """How many tokens the client's own breakpoints cover, as billed, and of which head."""
     starts: deque[Sent] = field(default_factory=lambda: deque(maxlen=OTHERS))
+    """Conversations that began. Each lasts as long as requests with its head come: the gap is what follows."""
 
     def add(self, ending: Ending, sent: Sent) -> None:
         """Note a request."""
         self.sent.setdefault(ending, deque(maxlen=OTHERS)).append(sent)
+
+    def used(self, head: bytes, now: float) -> None:
+        """Note that a request renews what stands before the messages, if the last conversation began with it."""
+        if head == self.head and self.starts and self.starts[-1].gap is None:
+            self.starts[-1].at = now
 
 
 @dataclass(slots=True)
@@ -216,6 +222,7 @@ class PrefixHistory:
                 self.family.add(self.ending, sent)
                 self.requests += 1
             self.last, self.life, self.reach, self.betas, self.usage = now, 0.0, 0, betas, None
+            self.family.used(self.head, now)
             return sent
 
     def leaves(self, sent: Sent, life: float, reach: int) -> None:

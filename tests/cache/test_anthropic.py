@@ -103,6 +103,28 @@ def test_questions_that_share_a_system_prompt_share_its_cache() -> None:
     assert seen == [[], ["system 0"], ["system 0"], ["system 0"], ["system 0"]]
 
 
+def test_requests_of_a_conversation_renew_the_beginning_that_the_next_one_will_read() -> None:
+    """One that lasts longer than an entry lives, of a program that begins one after the other."""
+    proxy, seen = Proxy(), []
+    for number in range(3):
+        for n in range(1, 9):
+            body = agent(n, question=f"Which orders of customer {number} are late?", system=[text(SYSTEM)])
+            seen.append(marks(proxy.send(body, session=str(number))[1]))
+            proxy.now += 60
+    assert seen[:8] == [[], *[["request"]] * 7], "nobody knows yet that others come"
+    assert seen[8:] == [["request", "system 0"]] * 16
+
+
+def test_the_beginning_is_not_marked_for_a_program_that_pauses_between_conversations() -> None:
+    proxy, seen = Proxy(), []
+    for number in range(4):
+        for n in range(1, 5):
+            seen.append(marks(proxy.send(agent(n, question=f"Question {number}?"), session=str(number))[1]))
+            proxy.now += 5
+        proxy.now += 3600
+    assert not any("system 0" in marked or "tools 9" in marked for marked in seen)
+
+
 def test_a_prompt_with_a_clock_in_it_is_written_once_at_most() -> None:
     proxy = Proxy()
     bodies = [agent(n, system=f"It is 12:{n:02}:{7 * n:02}. {SYSTEM}") for n in range(1, 20)]
