@@ -106,6 +106,7 @@ class _CacheCalls:
 class _Api:
     _headroom: Desk | None = None
     _caches: ExplicitCaches | None = None
+    vertexai: bool | None
 
     def __del__(self) -> None:
         """The connections are the original's, which closes them."""
@@ -169,8 +170,9 @@ class _Api:
         assert self._headroom is not None
         body = json.dumps(http_request.data).encode()  # as the SDK writes it
         new = self._headroom.rewritten(call, body, {name.lower(): str(v) for name, v in http_request.headers.items()})
-        if new != body:
-            http_request.data = json.loads(new)
+        if new != body:  # as bytes where the SDK takes them, so that they are the proxy's
+            as_json = self._caches is not None or self.vertexai
+            http_request.data = json.loads(new) if as_json else new
 
 
 def _begin(desk: Desk | None, http_request: Any, stream: bool) -> Call | None:
