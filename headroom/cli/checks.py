@@ -24,6 +24,7 @@ from headroom.cli import authority, plugins, running
 from headroom.cli.cert import problems
 from headroom.cli.environment import CODEX, NODE, PROXY, REPLACING
 from headroom.cli.finding import Finding
+from headroom.cli.setup import check as setup
 from headroom.cli.trust import clients
 from headroom.errors import HeadroomError, without_message
 from headroom.ledger import Ledger
@@ -365,6 +366,7 @@ def all_checks(confdir: str | None, number: int) -> Sequence[tuple[str, Callable
         ("plugins", plugins.check),
         ("port", lambda: port(number)),
         ("proxy", proxy),
+        ("setup", setup.check),
         ("traffic", traffic),
         ("prefixes", prefixes),
         ("exchange", exchange),

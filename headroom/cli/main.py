@@ -22,7 +22,7 @@ for _command in (
     *(serving.run, serving.proxy, serving.mcp),
     *(figures.stats, figures.sessions, figures.export, figures.import_),
     *(texts.retrieve, texts.originals, texts.compress),
-    *(upkeep.cert, upkeep.config, upkeep.doctor, upkeep.completion),
+    *(upkeep.setup, upkeep.cert, upkeep.config, upkeep.doctor, upkeep.completion),
     *(models.models, upkeep.plugins, notes.memory),
 ):
     headroom.add_command(_command)

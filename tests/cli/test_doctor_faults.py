@@ -106,6 +106,12 @@ def model_that_is_damaged(place: Sound) -> None:
     place.set("HEADROOM_KOMPRESS_MODEL", str(folder))
 
 
+def client_that_is_set_up_for_no_proxy(place: Sound) -> None:
+    from headroom.cli.setup import manage
+
+    manage.set_up(["claude"], place.dead, None, yes=True)
+
+
 def setting_that_is_wrong(place: Sound) -> None:
     (place.config / "config.toml").write_text("default_mode = 'perhaps'\n")
 
@@ -128,6 +134,7 @@ FAULTS: list[tuple[Callable[[Sound], None], str, str, str]] = [
     (store_that_does_not_answer, "store", "can't be used", "start the server at redis://127.0.0.1:"),
     (workspace_that_nobody_can_write, "workspace", "can't be made in /proc", "set HEADROOM_WORKSPACE_DIR"),
     (model_that_is_damaged, "model chopratejas/kompress-v2-base", "can't be run", "headroom models download kompress"),
+    (client_that_is_set_up_for_no_proxy, "setup of Claude Code", "nothing listens", "headroom setup claude --undo"),
     (setting_that_is_wrong, "settings", "default_mode", "headroom config"),
     (settings_that_cannot_be_read, "settings", "config.toml", "headroom config"),
     (models_json_that_is_wrong, "settings", "models.json", "headroom config"),
@@ -149,6 +156,7 @@ def test_a_fault_is_red_with_its_remedy(
     remedy: str,
 ) -> None:
     plant(sound)
+    capsys.readouterr()
     red = _red(sound, capsys)
     assert list(red) == [check], red
     assert found in red[check][0] and remedy in red[check][1]

@@ -6,6 +6,8 @@ import click
 
 from headroom.cli.commands import options
 
+CLIENT_NAMES = ("claude", "codex", "gemini", "aider", "opencode", "cursor")
+
 
 @click.command()
 @click.argument("what", type=click.Choice(["where", "show", "check"]), default="show")
@@ -69,3 +71,26 @@ def plugins(as_json: bool) -> None:
     from headroom.cli.plugins import show_plugins
 
     show_plugins(as_json)
+
+
+@click.command()
+@click.argument("clients", nargs=-1, type=click.Choice(CLIENT_NAMES), metavar="[CLIENT]...")
+@click.option("--undo", is_flag=True, help="Take it back: what the client's file said before, it says again.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8787, show_default=True, help="Of `headroom proxy`.")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@options.confdir
+@options.json
+def setup(clients: tuple[str, ...], undo: bool, port: int, yes: bool, confdir: str | None, as_json: bool) -> None:
+    """Let a client use the proxy whenever it is started: claude, codex, gemini, aider, opencode, cursor.
+
+    Shows what would be changed in the client's own file of settings, asks, keeps a copy, and changes it. The proxy has
+    to run whenever the client does; `headroom run` needs none of this. Without a CLIENT: which are set up.
+    """
+    from headroom.cli.setup import manage
+
+    if not clients:
+        manage.show_clients(as_json)
+    elif undo:
+        manage.undo(clients, yes)
+    else:
+        manage.set_up(clients, port, confdir, yes)
