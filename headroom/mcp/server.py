@@ -1,6 +1,8 @@
 """The server: MCP's messages in, the tools' answers out. What goes wrong is told to the model, which can do better."""
 
 import logging
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -10,7 +12,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from headroom import __version__
-from headroom.errors import HeadroomError, without_message
+from headroom.api.gate import same
+from headroom.errors import ConfigurationError, HeadroomError, without_message
 from headroom.mcp.tools import Tools
 
 log = logging.getLogger("headroom")
@@ -55,3 +58,47 @@ def serve(tools: Tools) -> None:
         anyio.run(run)
     finally:
         tools.close()
+
+
+def serve_http(tools: Tools, port: int, key: str = "", ready: Callable[[str], object] = print) -> None:
+    """Serve any number of clients over streamable HTTP on loopback until the process is told to end.
+
+    ``port`` 0 takes a free one; ``ready`` is told the address. ``key``: clients have to show it as their bearer token.
+    Requests that name another host, or come from a web page, are refused. Raises ConfigurationError for a taken port.
+    """
+    import uvicorn
+
+    app: Any = make_server(tools).streamable_http_app(host="127.0.0.1")
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        ready(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp")
+        config = uvicorn.Config(_locked(app, key) if key else app, log_level="warning", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
+    except OSError as error:
+        raise ConfigurationError(
+            f"port {port} can't be used: {error.strerror}",
+            {"setting": "--port", "value": port, "allowed": "a free port"},
+        ) from None
+    finally:
+        listener.close()
+        tools.close()
+
+
+def _locked(app: Any, key: str) -> Any:
+    """``app`` for those who show the key."""
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            shown = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+            if not same(shown.decode("latin-1").removeprefix("Bearer "), key):
+                headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
+                await send({"type": "http.response.start", "status": 401, "headers": headers})
+                await send({"type": "http.response.body"})
+                return
+        await app(scope, receive, send)
+
+    return asked

@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 
@@ -21,6 +24,11 @@ from headroom.mcp.tools import Tools
 from headroom.paths import ledger_path
 from tests.ledger.rows import exchange
 
+INITIALIZE = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {},
+    "clientInfo": {"name": "test", "version": "1"},
+}
 TEXT = "\n".join(f"line {n}: {'refused' if n == 77 else 'ok'}" for n in range(200))
 
 
@@ -92,6 +100,52 @@ async def test_memory_is_there_when_it_is_asked_for(tmp_path: Path) -> None:
         assert text_of(await to.call_tool("memory_forget", {"id": id})) == "Forgotten."
         assert (await to.call_tool("memory_save", {"text": ""})).is_error
     assert path.exists()
+
+
+@contextmanager
+def over_http(**environment: str) -> Iterator[str]:
+    """The address of a server of its own process."""
+    command = [sys.executable, "-m", "headroom.cli.main", "mcp", "--port", "0"]
+    with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+async def test_clients_over_http_get_the_same(kept: str) -> None:
+    with over_http() as url:
+        assert url.startswith("http://127.0.0.1:")
+        async with Client(url) as one, Client(url) as other:
+            for to in (one, other):
+                assert text_of(await to.call_tool(TOOL, {"hash": kept})) == TEXT
+
+
+def test_a_web_page_and_another_hosts_name_are_refused_over_http() -> None:
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    accept = {"accept": "application/json, text/event-stream"}
+    with over_http() as url:
+        for headers in ({"origin": "https://evil.example"}, {"host": "evil.example"}):
+            assert httpx.post(url, json=asked, headers=accept | headers, trust_env=False).status_code in (403, 421)
+
+
+def test_where_there_is_a_key_it_has_to_be_shown_over_http() -> None:
+    with over_http(HEADROOM_API_KEY="the-key") as url:
+        for shown, status in ((None, 401), ("Bearer other", 401), ("Bearer the-key", 200)):
+            asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
+            headers = {"accept": "application/json, text/event-stream"} | ({"authorization": shown} if shown else {})
+            assert httpx.post(url, json=asked, headers=headers, trust_env=False).status_code == status
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "headroom.cli.main", "mcp", "--port", port]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ran.returncode and f"port {port}" in ran.stderr and "Traceback" not in ran.stderr
 
 
 def test_without_memory_its_tools_are_none() -> None:

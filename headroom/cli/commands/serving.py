@@ -81,19 +81,28 @@ def proxy(
 @click.option("--memory", "with_memory", is_flag=True, help="With tools that keep and find notes across sessions.")
 @options.project
 @options.database
-def mcp(with_memory: bool, project: str | None, path: str | None) -> None:
-    """Serve headroom's tools to a client that speaks MCP, on standard input and output.
+@click.option("--port", type=click.IntRange(0, 65535), help="Over HTTP on this port of 127.0.0.1; 0: a free one.")
+def mcp(with_memory: bool, project: str | None, path: str | None, port: int | None) -> None:
+    """Serve headroom's tools to clients that speak MCP: to one on standard input and output, or over HTTP on loopback.
 
     \b
     claude mcp add headroom -- headroom mcp
     codex mcp add headroom -- headroom mcp
+
+    With --port, HEADROOM_API_KEY is what clients have to show, where it is set.
     """
     import logging
+    import os
 
     from headroom.cli.store import chosen_store
     from headroom.mcp.server import serve as serve_mcp
+    from headroom.mcp.server import serve_http
     from headroom.mcp.tools import Tools
     from headroom.memory import project_of
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="headroom: %(message)s")
-    serve_mcp(Tools(chosen_store(), with_memory or bool(path), path or "", project_of(project or ".")))
+    tools = Tools(chosen_store(), with_memory or bool(path), path or "", project_of(project or "."))
+    if port is None:
+        serve_mcp(tools)
+    else:
+        serve_http(tools, port, os.environ.get("HEADROOM_API_KEY", ""), click.echo)
