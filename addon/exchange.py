@@ -29,6 +29,7 @@ from headroom.context.windows import Windows
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
+from headroom.ledger.blocks import Blocks
 from headroom.models import price_for
 from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key, is_sticky
 from headroom.session.identity import lower_headers
@@ -70,6 +71,7 @@ class Exchanges:
         self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
         self.live = Live()
+        self.blocks = Blocks(settings.workspace / "blocks.db")
         lists = open_lists(settings.store) if settings.store else None
         self.betas = SessionBetaTracker(settings.beta_sessions, lists)
         self._open: dict[str, Exchange] = {}
@@ -400,6 +402,8 @@ class Exchanges:
             row = to_row(replace(exchange, reader=None))
         log.info("%s", one_line(row), extra={"exchange": figures(row)})
         self.ledger.record(row)
+        if exchange.rewrite is not None:
+            self.blocks.add(row.session, row.id, row.time, exchange.rewrite.blocks)
         self.live.add(row, steps_of(exchange.rewrite.blocks, exchange.arrived) if exchange.rewrite else ())
 
     def close(self) -> None:
@@ -416,6 +420,7 @@ class Exchanges:
         self._writer.shutdown(wait=True)
         log.info("%s", summary(self.ledger.totals(since=self._started)))
         self.ledger.close()
+        self.blocks.close()
         self.memory.close()
         self.betas.close()
         self.originals.close()

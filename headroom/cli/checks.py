@@ -179,7 +179,11 @@ def certificate(confdir: str | None) -> list[Finding]:
 def databases() -> list[Finding]:
     """Ledger and state, without changing them."""
     known: dict[Path, int | None] = {paths.ledger_path(): len(MIGRATIONS), paths.state_path(): None}
-    others = (paths.originals_path(), paths.memory_path(), paths.workspace_dir() / "semantic_cache.db")
+    others = (
+        paths.originals_path(),
+        paths.memory_path(),
+        *(paths.workspace_dir() / name for name in ("semantic_cache.db", "blocks.db")),
+    )
     known |= dict.fromkeys(path for path in others if path.exists())
     return [_database(path, number) for path, number in known.items()]
 

@@ -28,6 +28,20 @@ def sessions(limit: int, as_json: bool) -> None:
     show_sessions(limit, as_json)
 
 
+@click.command()
+@click.argument("session", default="last")
+@click.option("--all", "with_unchanged", is_flag=True, help="Also the blocks that stayed as they were, and why.")
+@options.json
+def show(session: str, with_unchanged: bool, as_json: bool) -> None:
+    """A session, block by block: what was done to each output of a tool. The last one, unless SESSION names another.
+
+    SESSION may be the beginning of a name. The texts before and after are on the dashboard while the proxy runs.
+    """
+    from headroom.cli.show import show_session
+
+    show_session(session, with_unchanged, as_json)
+
+
 _format = click.option(
     "--format", type=click.Choice(["csv", "json", "parquet"]), help="By default as FILE ends, or csv."
 )
