@@ -4,8 +4,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
 from typing import Literal
 
@@ -31,7 +32,7 @@ from headroom.session.prefix import Prefixes, PrefixHistory, Sent
 from headroom.session.standing import BlockReport, Standing
 from headroom.session.watch import Watch
 from headroom.sizes import BYTES_PER_TOKEN, Sizes, estimate, span_tokens
-from headroom.tokenizers import count
+from headroom.tokenizers import count, encoding_for
 from headroom.transforms.base import Context
 from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
 from headroom.transforms.line_index import LineIndex
@@ -164,6 +165,8 @@ class Terms:
     smart_crusher: SmartCrusherConfig = SMART_CRUSHER
     settled: str = ""
     """Why nothing new is decided though there is time; "" where it is."""
+    count: Callable[[str], int] = count
+    """Counts tokens by the vocabulary of the model's family."""
 
     @property
     def judges(self) -> bool:
@@ -478,6 +481,7 @@ class Engine:
             kept_from=first_of_last_turns(layout, request.keep_turns),
             cached_to=cached_to,
             smart_crusher=request.smart_crusher,
+            count=partial(count, encoding=encoding_for(layout.string("model") or request.model)),
         )
         return terms, tool
 
@@ -571,13 +575,13 @@ class Engine:
     ) -> Standing:
         if not block.free:
             return Standing(key, estimate(text), None, "beside an image, or not to be cached")
-        tokens = count(text) if len(text) > LEAST_TOKENS else len(text)
+        tokens = terms.count(text) if len(text) > LEAST_TOKENS else len(text)
         if tokens < LEAST_TOKENS:
             return Standing(key, tokens, None, "short")
         arguments = layout.arguments(block)
         tool = layout.tool(block)
         outline = profile(tool, terms.profiles) is Profile.OUTLINE
-        context = Context(tool, arguments, smart_crusher=terms.smart_crusher, outline=outline)
+        context = Context(tool, arguments, count=terms.count, smart_crusher=terms.smart_crusher, outline=outline)
         index, subject, hash = empty or conversation.index, subject_of(arguments)[1], ""
         shortened = shorten(text, tokens, index, subject, context)
         may = not block.error and may_leave_out(context.tool, terms.profiles, terms.level)  # errors are told in full

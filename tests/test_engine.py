@@ -12,6 +12,7 @@ import pytest
 
 from headroom.engine import Abandoned, Engine, RawRequest, Rewrite
 from headroom.session.memory import RamMemory, SqliteMemory
+from headroom.tokenizers import Encoding, count
 
 type Json = dict[str, Any]
 
@@ -380,3 +381,13 @@ def test_a_tool_that_the_user_skips_stays_as_it_is() -> None:
     )
     sent = Engine(RamMemory()).rewrite(raw)
     assert sent.body is raw.body and [block.reason for block in sent.blocks] == ["skipped by the tool's profile"]
+
+
+@pytest.mark.parametrize(
+    ("model", "encoding"), [("gpt-4-0613", "cl100k_base"), ("gpt-4o", "o200k_base"), ("", "o200k_base")]
+)
+def test_a_block_is_counted_with_the_vocabulary_of_the_models_family(model: str, encoding: Encoding) -> None:
+    words = "\n".join(f"Straßenbahn Überführung 部署 {n}" for n in range(60))
+    reports = send(Engine(RamMemory()), [*read_twice()[:2], user(result(1, words))], model=model).blocks
+    assert count(words, "o200k_base") != count(words, "cl100k_base")
+    assert [report.before for report in reports] == [count(words, encoding)]
