@@ -15,9 +15,10 @@ CHUNK = 8_192
 LONG = 1_000
 """Characters of a text whose count is kept until others were counted."""
 _CLAUDE_FACTOR = 1.25
-"""Tokens that Anthropic bills for one of o200k_base. From what 334 recorded steps of Claude Code were billed: a
-straight line through tool outputs, blocks and answers has this slope; the middle half of single outputs above 1,000
-tokens, with what the provider adds around each, lies between 1.22 and 1.49."""
+"""Tokens that Anthropic bills for one of o200k_base: what shell output in recorded sessions of Claude Code was billed,
+see `python -m benchmarks tokens` and docs/models.md for the errors."""
+_GEMINI_FACTOR = 1.25
+"""The same for Gemini, by the vocabulary of Gemma 3, with which Google's own SDK counts Gemini's tokens."""
 # A token never reaches over the end of a line, unless blanks, another line end or "/" follow it.
 _up_to_a_line_end = re.compile(r"(?s:.*)\n(?=[^\s/])").match
 # GPT-4 and 3.5 and their kin; gpt-4o, gpt-4.1 and all that came later use o200k_base.
@@ -78,10 +79,15 @@ def encoding_for(model: str) -> Encoding:
 def estimate_factor(provider: str, model: str) -> float:
     """What to multiply ``count`` with for an estimate of the provider's own count.
 
-    1.25 for Claude, whoever hosts it; 1.0 for OpenAI, whose vocabularies these are, and for all others, for which
-    nothing was measured.
+    1.25 for Claude and for Gemini, whoever hosts them; 1.0 for OpenAI, whose vocabularies these are, and for all
+    others, for which nothing was measured.
     """
-    return _CLAUDE_FACTOR if provider == "anthropic" or "claude" in model.lower() else 1.0
+    name = model.lower()
+    if "claude" in name:
+        return _CLAUDE_FACTOR
+    if "gemini" in name:
+        return _GEMINI_FACTOR
+    return {"anthropic": _CLAUDE_FACTOR, "gemini": _GEMINI_FACTOR}.get(provider, 1.0)
 
 
 def _count(counter: _Counter, text: str) -> int:

@@ -2,12 +2,14 @@ import random
 import re
 import threading
 import time
+from typing import Any
 
 import pytest
 from bpe_openai._bindings import tokenizer_for_encoding  # type: ignore[import-untyped]
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.tokens import LEAST, errors, steps
 from headroom.tokenizers import CHUNK, count, encoding_for, estimate_factor
 
 LINES = st.lists(
@@ -132,6 +134,31 @@ def test_each_openai_model_has_its_vocabulary(model: str, encoding: str) -> None
     assert encoding_for(model) == encoding
 
 
-def test_claude_has_more_tokens_than_we_count_and_openai_as_many() -> None:
+def test_claude_and_gemini_have_more_tokens_than_we_count_and_openai_as_many() -> None:
     assert estimate_factor("anthropic", "") == estimate_factor("vertex", "claude-opus-5") == 1.25
-    assert estimate_factor("openai", "gpt-5") == estimate_factor("gemini", "gemini-2.5-pro") == 1.0
+    assert estimate_factor("gemini", "") == estimate_factor("vertex", "gemini-2.5-pro") == 1.25
+    assert estimate_factor("openai", "gpt-5") == estimate_factor("localhost", "llama") == 1.0
+
+
+def session(*, factor: float = 1.25, around: int = 60) -> dict[str, Any]:
+    """A recorded session in which a provider billed ``factor`` of our tokens and so many more for each step."""
+    texts = ["".join(f"{n * k} passed, {n} failed in step {n}\n" for n in range(20 + 10 * k)) for k in range(1, 20)]
+    said: list[dict[str, Any]] = [{"role": "user", "content": "Test it."}]
+    billed, requests = 20_000.0, []
+    for number, text in enumerate(texts):
+        requests.append({"n": len(said), "usage": {"input_tokens": 3, "cache_read_input_tokens": round(billed) - 3}})
+        call = {"type": "tool_use", "id": f"t{number}", "name": "Bash", "input": {"command": "pytest"}}
+        result = {"type": "tool_result", "tool_use_id": f"t{number}", "content": text}
+        said += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+        billed += around + factor * (count(text) + count('{"command": "pytest"}') + count("Bash"))
+    return {"messages": said, "requests": requests}
+
+
+def test_the_benchmark_finds_what_a_provider_counts() -> None:
+    found = [step for step in steps(session(factor=1.25)) if step.tokens >= LEAST]
+    assert len(found) > 5
+    low, middle, high = errors(found, 1.25, around=60)
+    assert abs(low) < 0.01 and abs(middle) < 0.01 and abs(high) < 0.01
+    low, middle, high = errors(found, 1.25, around=0)
+    assert -0.2 < low < middle < high < 0, "what a step adds around is missing"
+    assert errors([step for step in steps(session(factor=1.0)) if step.tokens >= LEAST], 1.25, 60)[1] > 0.15
