@@ -22,6 +22,7 @@ from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
 from headroom.api.live import Live, steps_of
 from headroom.bookkeeping import to_row
+from headroom.ccr.learning import Learner
 from headroom.ccr.originals import Originals, open_originals
 from headroom.context.managers import IntelligentContextManager, Manager, RollingWindow
 from headroom.context.scoring import word_overlap
@@ -66,7 +67,10 @@ class Exchanges:
         self.settings = settings
         self.memory = open_memory(settings.store, settings.workspace / "state.db")
         self.originals = open_originals(settings.store, settings.workspace / "originals.db")
-        self.engine = Engine(self.memory, settings.cache, originals=self.originals, ccr=settings.ccr)
+        self.learner = Learner(get_toin(settings.toin), self._kept)
+        self.engine = Engine(
+            self.memory, settings.cache, originals=self.originals, ccr=settings.ccr, learner=self.learner
+        )
         self.engine.windows = _windows(settings, self.originals)
         self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
@@ -423,7 +427,13 @@ class Exchanges:
         self.blocks.close()
         self.memory.close()
         self.betas.close()
+        self.learner.close()
         self.originals.close()
+
+    def _kept(self, hash: str) -> tuple[str, str] | None:
+        """The tool and the text of an original."""
+        original = self.originals.get(hash)
+        return (original.tool, original.text) if original is not None else None
 
 
 def _windows(settings: Settings, originals: Originals) -> Windows | None:
@@ -434,7 +444,9 @@ def _windows(settings: Settings, originals: Originals) -> Windows | None:
     manager: Manager = RollingWindow(replace(config.rolling_window, enabled=True))
     if settings.context == "intelligent":
         settings_ = replace(config.intelligent_context, enabled=True)
-        manager = IntelligentContextManager(settings_, get_toin(), originals, word_overlap)  # a request waits
+        manager = IntelligentContextManager(
+            settings_, get_toin(settings.toin), originals, word_overlap
+        )  # a request waits
     return Windows(manager, originals, settings.context_limit)
 
 

@@ -145,6 +145,7 @@ class Settings:
     mode: Mode
     workspace: Path
     savings: Path
+    toin: Path
     hosts: Mapping[str, str]
     time_budget: float
     budget_usd: float | None
@@ -187,6 +188,7 @@ def read_settings(options: Options) -> Settings:
         cast(Mode, mode),
         workspace,
         paths.savings_path() if os.environ.get("HEADROOM_SAVINGS_PATH") else workspace / "proxy_savings.json",
+        paths.toin_path() if os.environ.get("HEADROOM_TOIN_PATH") else workspace / "toin.json",
         parse_hosts(options.headroom_hosts),
         milliseconds / 1000,
         _budget(options.headroom_budget),

@@ -15,6 +15,7 @@ from headroom.cache.anthropic import CACHES_ITSELF
 from headroom.cache.stable import RULES, stabilize, tail_start
 from headroom.ccr.deferred import RETRIEVED
 from headroom.ccr.judged import judged
+from headroom.ccr.learning import NOBODY, Asked, Learner, LeftOut, Lesson, Who, asked, who
 from headroom.ccr.lossy import leave_out
 from headroom.ccr.markers import Way
 from headroom.ccr.originals import Original, Originals, original_of
@@ -36,10 +37,11 @@ from headroom.tokenizers import count, encoding_for
 from headroom.transforms.base import Context
 from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
 from headroom.transforms.line_index import LineIndex
-from headroom.transforms.pipeline import LEAST_TOKENS, shorten
+from headroom.transforms.pipeline import LEAST_TOKENS, Shortened, shorten
 from headroom.transforms.profiles import Profile, may_leave_out, profile
 from headroom.wire.anthropic import billing_line
-from headroom.wire.facts import asked, first_of_last_turns, first_user_text, system_text, user_id
+from headroom.wire.facts import asked as asked_for
+from headroom.wire.facts import first_of_last_turns, first_user_text, system_text, user_id
 from headroom.wire.layout import Block, Layout
 from headroom.wire.shapes import no_error, read
 from headroom.wire.spans import Patch, ScanError, Span, as_it_stood, quote, read_value, splice
@@ -167,6 +169,9 @@ class Terms:
     """Why nothing new is decided though there is time; "" where it is."""
     count: Callable[[str], int] = count
     """Counts tokens by the vocabulary of the model's family."""
+    who: Who = NOBODY
+    lessons: list[Lesson] = field(default_factory=list)
+    """What is to be learned of this request, if it leaves as it was decided."""
 
     @property
     def judges(self) -> bool:
@@ -189,8 +194,11 @@ class Engine:
         originals: Originals | None = None,
         ccr: CcrSettings = CCR,
         windows: Windows | None = None,
+        learner: Learner | None = None,
     ) -> None:
-        """Without ``originals`` nothing is ever left out, without ``windows`` no message is dropped."""
+        """Without ``originals`` nothing is ever left out, without ``windows`` no message is dropped. ``learner``
+        is told what was left out and asked for."""
+        self.learner = learner
         self.windows = windows
         self.cache = cache
         self._rules = cache.aligner or RULES
@@ -303,6 +311,8 @@ class Engine:
                 raise Abandoned
             if terms.keeps and conversation.left_out:
                 self.promises.touch(identity.session)
+            if terms.keeps and self.learner is not None:
+                self.learner.take(terms.lessons)
             if gone is not None and self.windows is not None:
                 self.windows.promise(gone, identity.session)
             head = self._sizes.head(layout)
@@ -482,6 +492,7 @@ class Engine:
             cached_to=cached_to,
             smart_crusher=request.smart_crusher,
             count=partial(count, encoding=encoding_for(layout.string("model") or request.model)),
+            who=who(request.headers, layout.string("model") or request.model) if level != "safe" else NOBODY,
         )
         return terms, tool
 
@@ -513,6 +524,9 @@ class Engine:
                 standing = self._given(conversation, layout, block, key, terms)
                 if standing is not None and standing.decision is not None:
                     decided.append(standing.decision)
+                elif terms.level != "safe":
+                    wanted = asked(layout.tool(block), layout.arguments(block))
+                    terms.lessons.extend([Asked(terms.who, *wanted)] if wanted else [])
             if standing is None and text is not None:
                 lost = key in known  # decided before, but what it refers to no longer stands here
                 in_time = time.monotonic() + len(text) / DECIDED_A_SECOND < terms.until
@@ -584,27 +598,55 @@ class Engine:
         context = Context(tool, arguments, count=terms.count, smart_crusher=terms.smart_crusher, outline=outline)
         index, subject, hash = empty or conversation.index, subject_of(arguments)[1], ""
         shortened = shorten(text, tokens, index, subject, context)
-        may = not block.error and may_leave_out(context.tool, terms.profiles, terms.level)  # errors are told in full
-        if terms.way is not None and may:
-            original = _original(layout, block, text, terms.session)
-            lossless = shortened.tokens if shortened else tokens
-            context = replace(context, query=asked(layout, block))
-            form = leave_out(text, tokens, lossless, index, subject, context, terms.way, original.hash)
-            if form is not None and (form.lossless or not terms.keeps or self.promises.keep([original])):
-                shortened, hash = form, "" if form.lossless else original.hash
-        if conversation.watch is not None and terms.judges and not block.error:
-            original = _original(layout, block, text, terms.session)
-            outlook = conversation.watch.outlook(context.arguments, subject, terms.head, terms.level == "max")
-            best = shortened.tokens if shortened else tokens
-            form = judged(text, best, index, subject, context, outlook, terms.way, original.hash)
-            if form is not None and (not terms.keeps or self.promises.keep([original])):
-                shortened, hash = form, original.hash
-                conversation.watch.cut(context.arguments)
+        if not block.error and (terms.way is not None or terms.judges):  # errors are told in full
+            form = self._left_out(conversation, layout, block, text, tokens, shortened, index, terms, context)
+            if form is not None:
+                shortened, hash = form
         if shortened is None or len(quote(shortened.text)) > block.span.end - block.span.start:
             return Standing(key, tokens, None, "nothing to gain")
         needs = frozenset(conversation.standings[source].identity for source in shortened.sources)
         decision = Decision(key, shortened.text, tokens, shortened.tokens, shortened.saved, needs, hash)
+        if hash:
+            left_out, saved = shortened.left_out, shortened.saved
+            terms.lessons.append(LeftOut(terms.who, tool, text, left_out, tokens, shortened.tokens, saved))
         return Standing(_identity(decision), tokens, decision)
+
+    def _left_out(
+        self,
+        conversation: Conversation,
+        layout: Layout,
+        block: Block,
+        text: str,
+        tokens: int,
+        whole: Shortened | None,
+        index: LineIndex,
+        terms: Terms,
+        context: Context,
+    ) -> tuple[Shortened, str] | None:
+        """The text with something left out, or a shorter form that has everything, and the hash of its original where
+        one is promised; None where neither is worth more than ``whole``."""
+        learned = self.learner.advice(terms.who, context.tool, text) if self.learner is not None else None
+        if learned is not None and learned.skip:
+            return None  # what was left out of such outputs was asked for again, most of the time
+        factor = int(learned.keep_factor) if learned is not None else 1
+        subject = subject_of(context.arguments)[1]
+        original = _original(layout, block, text, terms.session)
+        best, found = whole.tokens if whole else tokens, None
+        if terms.way is not None and may_leave_out(context.tool, terms.profiles, terms.level):
+            context = replace(
+                context, query=asked_for(layout, block), smart_crusher=_times(context.smart_crusher, factor)
+            )
+            form = leave_out(text, tokens, best, index, subject, context, terms.way, original.hash)
+            if form is not None and (form.lossless or not terms.keeps or self.promises.keep([original])):
+                best, found = form.tokens, (form, "" if form.lossless else original.hash)
+        if conversation.watch is not None and terms.judges:
+            outlook = conversation.watch.outlook(context.arguments, subject, terms.head, terms.level == "max")
+            outlook = outlook and replace(outlook, caution=factor)
+            form = judged(text, best, index, subject, context, outlook, terms.way, original.hash)
+            if form is not None and (not terms.keeps or self.promises.keep([original])):
+                found = form, original.hash
+                conversation.watch.cut(context.arguments)
+        return found
 
     def _given(
         self, conversation: Conversation, layout: Layout, block: Block, key: bytes, terms: Terms
@@ -621,6 +663,9 @@ class Engine:
         given = self.promises.answer(arguments, here)
         before, after = count(layout.text(block) or ""), count(given.text)
         decision = Decision(key, given.text, before, after, {RETRIEVED: before - after}, hash=given.hash)
+        if given.hash:
+            query = arguments.get("query")
+            terms.lessons.append(Asked(terms.who, given.hash, query if isinstance(query, str) else ""))
         return Standing(_identity(decision), before, decision)
 
 
@@ -650,6 +695,11 @@ def history_may_vanish(layout: Layout) -> bool:
 
 def _original(layout: Layout, block: Block, text: str, session: str) -> Original:
     return original_of(text, session, layout.tool(block), subject_of(layout.arguments(block))[1])
+
+
+def _times(config: SmartCrusherConfig, factor: int) -> SmartCrusherConfig:
+    """The settings with which so many times as much is kept."""
+    return config if factor == 1 else replace(config, max_items_after_crush=factor * config.max_items_after_crush)
 
 
 def _leaves_out(standing: Standing) -> bool:

@@ -99,6 +99,11 @@ class Toin:
             pattern.add(Pattern(retrievals=1, full_retrievals=int(whole), fields=asked, updated=time.time()))
         self._save_soon()
 
+    @property
+    def recommends(self) -> bool:
+        """Whether anything had been learned when this process started."""
+        return bool(self._recommended)
+
     def recommendation(
         self,
         tool_signature: ToolSignature | str,
@@ -309,9 +314,10 @@ _toins: dict[Path, Toin] = {}
 _making = threading.Lock()
 
 
-def get_toin() -> Toin:
-    """The one of this process and of the file that is set now; it is read when it is asked for first."""
-    path = paths.toin_path()
+def get_toin(path: str | os.PathLike[str] | None = None) -> Toin:
+    """The one of this process for the file at ``path``, else for the one that is set now; it is read when it is asked
+    for first."""
+    path = paths.toin_path(path)
     with _making:
         if path not in _toins:
             if not _toins:

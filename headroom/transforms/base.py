@@ -28,6 +28,8 @@ class Outlook:
     prefix: int = 0
     remaining: int = 20
     files: bool = False
+    caution: int = 1
+    """How many times as likely as by default it is taken to be that a line will be needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def compress(text: str, context: Context) -> Compressed | None:
     per_token, miss = prices(outlook, total)
     scale = UNIT * PER
     values = [
-        (size * scale // (STOOD_BEFORE if before else 1)) * per_token - hazard * MISSES * miss
+        (size * scale // (STOOD_BEFORE if before else 1)) * per_token - hazard * outlook.caution * MISSES * miss
         for size, before, hazard in zip(tokens, stood, hazards, strict=True)
     ]
     for i, line in enumerate(lines):
