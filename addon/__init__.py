@@ -7,7 +7,7 @@ from mitmproxy.addonmanager import Loader
 
 from addon.direct import Direct
 from addon.exchange import Exchanges
-from addon.settings import OPTIONS, Settings, read_settings
+from addon.settings import OPTIONS, Settings, options_with_defaults, read_settings
 from addon.view import HeadroomContentview
 from headroom.errors import ConfigurationError
 from headroom.wire.targets import is_provider_host
@@ -24,7 +24,11 @@ class HeadroomAddon:
         self.direct = Direct(self._ready)
 
     def load(self, loader: Loader) -> None:
-        for name, default, text in OPTIONS:
+        try:
+            every = list(options_with_defaults())
+        except ConfigurationError as error:
+            raise exceptions.OptionsError(error.message) from None
+        for name, default, text in every:
             loader.add_option(name, type(default), default, text)
         contentviews.add(HeadroomContentview())
 

@@ -177,6 +177,7 @@ class Exchanges:
             aim.kind == "count_tokens",
             self.settings.drop_billing_line and aim.provider == host,
             self.settings.tool_profiles,
+            self.settings.smart_crusher,
         )
 
     async def _rewrite(self, exchange: Exchange, raw: RawRequest) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,11 +13,14 @@ from headroom import paths
 from headroom.api.gate import KEY_VARIABLE
 from headroom.cache import CacheSettings
 from headroom.ccr.ways import LEVELS, RETRIEVALS, CcrSettings
+from headroom.config import crusher_of
 from headroom.engine import Mode
 from headroom.errors import ConfigurationError
 from headroom.models import overrides
 from headroom.session.betas import sessions_kept
+from headroom.settings import Setting, load_config, proxy_options
 from headroom.stores.remote import store_url
+from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
 from headroom.transforms.profiles import Profile, checked_profile
 from headroom.wire.targets import parse_hosts
 
@@ -139,8 +142,9 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
 class Settings:
     """``hosts`` maps further hosts to shapes, ``time_budget`` is in seconds, ``budget_usd`` per day or None,
     ``beta_sessions`` how many sessions' beta headers are kept, ``api_key`` what has to be shown or "", ``api_hosts``
-    names of the proxy itself, ``context`` what goes when a conversation no longer fits into ``context_limit`` tokens
-    (0: as many as its model takes), ``store`` the URL of what several proxies share or ""."""
+    names of the proxy itself, ``smart_crusher`` how structured data is cut down, ``context`` what goes when a
+    conversation no longer fits into ``context_limit`` tokens (0: as many as its model takes), ``store`` the URL of what
+    several proxies share or ""."""
 
     mode: Mode
     workspace: Path
@@ -156,9 +160,29 @@ class Settings:
     ccr: CcrSettings
     api_key: str
     api_hosts: frozenset[str]
+    smart_crusher: SmartCrusherConfig = SMART_CRUSHER
     context: str = "off"
     context_limit: int = 0
     store: str = ""
+
+
+def stated() -> dict[str, Setting]:
+    """The options that ${CONFIG}/config.toml or the environment state; they stand for the defaults of the others.
+
+    Raises ConfigurationError.
+    """
+    return proxy_options({name: default for name, default, _ in OPTIONS})
+
+
+def options_with_defaults() -> Iterator[tuple[str, str | int | bool, str]]:
+    """Each option with its default and what it is: the file's or the environment's where they state it.
+
+    What is typed, or stands in mitmproxy's config.yaml, wins over that. Raises ConfigurationError.
+    """
+    found = stated()
+    for name, default, text in OPTIONS:
+        setting = found.get(name)
+        yield name, cast(str | int | bool, setting.value) if setting else default, text
 
 
 def read_settings(options: Options) -> Settings:
@@ -183,6 +207,7 @@ def read_settings(options: Options) -> Settings:
         raise _wrong("headroom_context", context, " | ".join(CONTEXTS))
     if options.headroom_context_limit < 0:
         raise _wrong("headroom_context_limit", options.headroom_context_limit, "tokens, or 0")
+    config = load_config()  # what config.toml and the environment say of all that uses the engine
     workspace = paths.workspace_dir(options.headroom_workspace or None)
     return Settings(
         cast(Mode, mode),
@@ -195,10 +220,11 @@ def read_settings(options: Options) -> Settings:
         options.headroom_drop_billing_line,
         sessions_kept(),
         CacheSettings(options.headroom_cache, ttl, options.headroom_stable_prefix),
-        parse_profiles("headroom_tool_profiles", options.headroom_tool_profiles),
+        {**config.tool_profiles, **parse_profiles("headroom_tool_profiles", options.headroom_tool_profiles)},
         CcrSettings(retrieval, options.headroom_ccr_responses, options.headroom_ccr_expansion, level),
         os.environ.get(KEY_VARIABLE, "").strip(),
         _names(options.headroom_api_hosts),
+        crusher_of(config),
         context,
         options.headroom_context_limit,
         store_url(options.headroom_store),

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from headroom.cache import CacheSettings
-from headroom.ccr.originals import open_originals
+from headroom.ccr.originals import limits_of, open_originals
+from headroom.ccr.ways import CcrSettings, Retrieval
 from headroom.compression import aligner_of
 from headroom.config import CacheOptimizerConfig, HeadroomConfig, HeadroomMode
 from headroom.context.managers import manager_of
@@ -88,11 +89,13 @@ class HeadroomClient[ClientT]:
         caching = settings.cache_optimizer.enabled and self._provider.caches
         self._limits = {**settings.model_context_limits, **self._provider.context_limits}
         folder, manager = self._store.path.parent, manager_of(settings, _learned(settings))
-        memory, originals = SqliteMemory(folder / "state.db"), open_originals(path=folder / "originals.db")
+        memory = SqliteMemory(folder / "state.db")
+        originals = open_originals(path=folder / "originals.db", limits=limits_of(settings.ccr))
         engine = Engine(
             memory,
             CacheSettings(caching, settings.cache_optimizer.ttl, aligner=aligner_of(settings)),
             originals=originals,
+            ccr=_ccr(settings),
             windows=Windows(manager, originals) if manager is not None else None,
         )
         explicit = settings.cache_optimizer.enabled and getattr(self._provider, "enable_context_caching", False)
@@ -261,6 +264,12 @@ _PROVIDERS: Mapping[str, type[Provider]] = {
     "anthropic": AnthropicProvider,
     "google": GoogleProvider,
 }
+
+
+def _ccr(settings: HeadroomConfig) -> CcrSettings:
+    """What may be left out, and how the model has it back."""
+    retrieval: Retrieval = "auto" if settings.ccr.enabled else "off"
+    return CcrSettings(retrieval, settings.ccr.inject_tool, False, settings.profile)
 
 
 def _learned(settings: HeadroomConfig) -> Toin | None:

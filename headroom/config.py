@@ -8,8 +8,9 @@ How the layers are read stands in ``headroom.settings``. Numbers of tokens, seco
 docstrings; a value that is not allowed is a ConfigurationError that names the setting, the value and what is allowed.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -30,10 +31,12 @@ __all__ = [
     "SemanticCacheConfig",
     "SmartCrusherConfig",
     "at_least",
+    "crusher_of",
     "tool_profiles",
     "wrong_setting",
 ]
 
+PROFILES = ("safe", "balanced", "max")
 LIVES = ("", "auto", "5m", "1h")
 
 
@@ -54,15 +57,19 @@ class CCRConfig:
 
     enabled: bool = True
     store_max_entries: int = 1000
-    store_ttl_seconds: int = 1800
+    store_ttl_seconds: float = 1800.0
     """Seconds after its last use that an original is kept."""
     inject_tool: bool = True
     """Whether requests are given the tool with which the model asks."""
     min_items_to_cache: int = 20
+    """Arrays of fewer items are not worth it: they stay whole."""
 
     def __post_init__(self) -> None:
-        for name in ("store_max_entries", "store_ttl_seconds", "min_items_to_cache"):
+        for name in ("store_max_entries", "min_items_to_cache"):
             at_least(f"ccr.{name}", getattr(self, name), 1)
+        seconds = self.store_ttl_seconds
+        if isinstance(seconds, bool) or not 0 < seconds < math.inf:
+            raise wrong_setting("ccr.store_ttl_seconds", seconds, "seconds, above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,11 @@ class HeadroomConfig:
     tool_profiles: Mapping[str, str] = field(default_factory=dict)
     """How far the output of tools may be rewritten, by name (``*`` for anything): skip, lossless, normal or outline.
     ``{"skip_compression": true}`` is another way to say skip."""
+    profile: Literal["safe", "balanced", "max"] = "safe"
+    """How much a client may leave out, where the model can have it back: safe nothing, balanced of tools whose profile
+    is normal, max of all tools of which nobody said otherwise. With the latter two the model may call
+    ``headroom_retrieve``: a program answers as it does to any tool that it does not have, and the next request has
+    what was asked for in that answer's place."""
     smart_crusher: SmartCrusherConfig = field(default_factory=SmartCrusherConfig)
     cache_aligner: CacheAlignerConfig = field(default_factory=CacheAlignerConfig)
     rolling_window: RollingWindowConfig = field(default_factory=RollingWindowConfig)
@@ -128,6 +140,15 @@ class HeadroomConfig:
         for model, limit in _mapping("model_context_limits", self.model_context_limits).items():
             at_least(f"model_context_limits.{model}", limit, 1)
         object.__setattr__(self, "tool_profiles", tool_profiles("tool_profiles", self.tool_profiles))
+        if self.profile not in PROFILES:
+            raise wrong_setting("profile", self.profile, ", ".join(PROFILES))
+
+
+def crusher_of(config: HeadroomConfig) -> SmartCrusherConfig:
+    """SmartCrusher's settings where what it leaves out is kept: arrays too short for that stay whole."""
+    crusher = config.smart_crusher
+    least = max(crusher.min_items_to_analyze, config.ccr.min_items_to_cache if config.ccr.enabled else 0)
+    return crusher if least == crusher.min_items_to_analyze else replace(crusher, min_items_to_analyze=least)
 
 
 def tool_profiles(setting: str, given: object) -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 Each layer is a mapping by the names of the fields of HeadroomConfig; a later one wins field by field. In the file a
 section is a table (``[smart_crusher]``), in the environment a prefix: ``HEADROOM_SMART_CRUSHER_MIN_TOKENS_TO_CRUSH``.
+The proxy's options have the table ``[proxy]`` and the prefix ``HEADROOM_PROXY_``: ``mode`` is its ``headroom_mode``.
 """
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -21,7 +22,8 @@ from headroom.transforms.context_config import ScoringWeights
 FILE = "config.toml"
 PREFIX = "HEADROOM_"
 PROXY = "proxy"
-"""The file's table with the proxy's options, without their prefix ``headroom_``; read by whoever starts the proxy."""
+"""The file's table with the proxy's options, without their prefix ``headroom_``."""
+OPTION = "headroom_"
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "HEADROOM_CCR_TTL_SECONDS": ("ccr", "store_ttl_seconds"),
     "HEADROOM_MODE": ("default_mode",),
@@ -72,9 +74,39 @@ def effective() -> list[Setting]:
     return [Setting(path, value, _source(path, stated)) for path, value in _values(held, ())]
 
 
-def proxy_options() -> Mapping[str, object]:
-    """What the file says in its table [proxy]. Raises ConfigurationError when the file can't be read."""
-    return _file_at(paths.config_dir() / FILE).proxy
+def proxy_options(defaults: Mapping[str, str | int | bool]) -> dict[str, Setting]:
+    """What file and environment say of the proxy's options, by the options' names.
+
+    ``defaults`` has every option with its default. In the file, what is a text of pairs for the proxy may be a table.
+    Raises ConfigurationError.
+    """
+    found: dict[str, Setting] = {}
+    file = paths.config_dir() / FILE
+    known = {name.removeprefix(OPTION): name for name in defaults}
+    for name, value in _file_at(file).proxy.items():
+        if name not in known:
+            raise _in_file(file, _unknown(f"{PROXY}.{name}", name, sorted(known)))
+        option = known[name]
+        try:
+            stated = _option(f"{PROXY}.{name}", value, defaults[option])
+        except ConfigurationError as error:
+            raise _in_file(file, error) from None
+        found[option] = Setting((PROXY, name), stated, str(file))
+    for variable, name in proxy_variables(defaults).items():
+        if text := os.environ.get(variable, "").strip():
+            value = _converted(variable, text, defaults[name])
+            found[name] = Setting((PROXY, name.removeprefix(OPTION)), value, variable)
+    return found
+
+
+def proxy_variables(options: Iterable[str]) -> dict[str, str]:
+    """The variables that say the proxy's options, each with its option."""
+    return {f"{PREFIX}{PROXY}_{name.removeprefix(OPTION)}".upper(): name for name in options}
+
+
+def variables() -> list[str]:
+    """The variables that are settings of the library."""
+    return sorted({*_systematic(), *ALIASES})
 
 
 def merged(base: Any, given: Mapping[str, object], place: str) -> Any:
@@ -127,7 +159,7 @@ def _read(path: Path, _changed: int, _size: int) -> _File:
     try:
         merged(HeadroomConfig(), table, "")
     except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error.message}", error.details | {"file": str(path)}) from error
+        raise _in_file(path, error) from error
     return _File(table, proxy)
 
 
@@ -176,20 +208,15 @@ def _from_text(variable: str, text: str, path: Sequence[str]) -> object:
     default: Any = HeadroomConfig()
     for part in path:
         default = getattr(default, part)
+    return _converted(variable, text, default)
+
+
+def _converted(variable: str, text: str, default: object) -> Any:
+    """A variable's text as the type of the default."""
     if isinstance(default, bool):
-        words = {
-            "true": True,
-            "1": True,
-            "yes": True,
-            "on": True,
-            "false": False,
-            "0": False,
-            "no": False,
-            "off": False,
-        }
-        if text.lower() not in words:
+        if text.lower() not in (*_TRUE, *_FALSE):
             raise wrong_setting(variable, text, "true or false")
-        return words[text.lower()]
+        return text.lower() in _TRUE
     if isinstance(default, int | float):
         try:
             return int(text) if isinstance(default, int) else float(text)
@@ -199,6 +226,15 @@ def _from_text(variable: str, text: str, path: Sequence[str]) -> object:
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
+
+
+def _option(place: str, value: object, default: str | int | bool) -> Any:
+    """A value of the file as the proxy's option wants it."""
+    if isinstance(default, str) and isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values()):
+        return ",".join(f"{name}={each}" for name, each in value.items())
+    if isinstance(default, str) and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return _typed(place, value, default)
 
 
 def _values(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -250,6 +286,10 @@ def _unknown(place: str, name: str, known: Sequence[str]) -> ConfigurationError:
         f"{place} is no setting{meant} (there are {', '.join(known)})",
         {"setting": place, "expected": list(known), "meant": close[0] if close else None},
     )
+
+
+def _in_file(path: Path, error: ConfigurationError) -> ConfigurationError:
+    return ConfigurationError(f"{path}: {error.message}", error.details | {"file": str(path)})
 
 
 def _placed(error: ConfigurationError, place: str) -> ConfigurationError:

@@ -1,10 +1,9 @@
 """The originals of what was left out: kept before a marker leaves, and given back exactly as they came."""
 
 import logging
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -12,12 +11,12 @@ from typing import Protocol
 import zstandard
 
 from headroom import paths
-from headroom.errors import ConfigurationError
+from headroom.config import CCRConfig
+from headroom.settings import load_config
 from headroom.stores.entries import Entries, Entry, Holder, Limits, State
 from headroom.stores.opening import open_entries
 
 log = logging.getLogger(__name__)
-TTL = "HEADROOM_CCR_TTL_SECONDS"
 HASH_LENGTH = 24
 """Hex digits of the SHA-256 of a text in UTF-8 that it is known by."""
 LEVEL = 3
@@ -149,20 +148,14 @@ def open_originals(url: str = "", path: Path | None = None, limits: Limits | Non
 
 
 def default_limits() -> Limits:
-    """The limits with the time to live that HEADROOM_CCR_TTL_SECONDS says. Raises ConfigurationError."""
-    value = os.environ.get(TTL, "").strip()
-    if not value:
-        return Limits()
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise ConfigurationError(
-            f"{TTL} is {value!r}; allowed: seconds, above 0",
-            {"setting": TTL, "value": value, "allowed": "seconds, above 0"},
-        )
-    return replace(Limits(), ttl=seconds)
+    """The limits that the settings say, ``ccr.store_ttl_seconds`` (HEADROOM_CCR_TTL_SECONDS) and
+    ``ccr.store_max_entries``. Raises ConfigurationError."""
+    return limits_of(load_config().ccr)
+
+
+def limits_of(config: CCRConfig) -> Limits:
+    """How long and how many originals are kept."""
+    return Limits(ttl=config.store_ttl_seconds, entries=config.store_max_entries)
 
 
 def _entry(original: Original) -> Entry:

@@ -29,6 +29,7 @@ from headroom.cli.trust import clients
 from headroom.errors import HeadroomError, without_message
 from headroom.ledger import Ledger
 from headroom.ledger.database import MIGRATIONS
+from headroom.settings import proxy_variables, variables
 from headroom.stores.sqlite import is_locked
 
 PYTHON = (3, 12)
@@ -42,7 +43,7 @@ VARIABLES = (
     *("HEADROOM_MODE", "HEADROOM_API_KEY", "HEADROOM_CCR_TTL_SECONDS", "HEADROOM_STORE_URL"),
     *("HEADROOM_STORE_TIMEOUT", "HEADROOM_PLUGINS"),
 )
-"""What is read from the environment."""
+"""What is read from the environment, beside the settings that config.toml has too."""
 OTHERS = ("HEADROOM_WORKSPACE", "HEADROOM_BASE_URL")
 """Names of the Docker mount and of the TypeScript SDK: not ours to judge."""
 FLOW_SECONDS = 7 * 86400.0
@@ -112,10 +113,13 @@ def settings(confdir: str | None) -> list[Finding]:
 
 def environment() -> list[Finding]:
     """Names that nobody reads, proxies that are not there, files that are missing."""
+    from addon.settings import OPTIONS
+
     bad = []
+    known = (*VARIABLES, *variables(), *proxy_variables(name for name, _, _ in OPTIONS))
     for name in sorted(name for name in os.environ if name.startswith("HEADROOM_")):
-        if name not in (*VARIABLES, *OTHERS):
-            close = get_close_matches(name, VARIABLES, 1)
+        if name not in (*known, *OTHERS):
+            close = get_close_matches(name, known, 1)
             bad.append(
                 (f"{name} is set, and nothing reads it", f"did you mean {close[0]}?" if close else f"unset {name}")
             )

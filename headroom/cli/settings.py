@@ -6,17 +6,18 @@ from pathlib import Path
 from mitmproxy import exceptions, optmanager
 from mitmproxy.options import Options
 
-from addon.settings import OPTIONS
+from addon.settings import options_with_defaults
 from headroom.errors import ConfigurationError
 
 
 def options(typed: Iterable[str] = ()) -> Options:
-    """mitmproxy's core options and the addon's, with the values that a start with ``typed`` (name=value) gives them.
+    """mitmproxy's core options and the addon's, with the values that a start with ``typed`` (name=value) gives them;
+    what nobody types is as config.toml and the environment say.
 
     Raises ConfigurationError.
     """
     every, found = tuple(typed), Options()
-    for name, default, text in OPTIONS:
+    for name, default, text in options_with_defaults():
         found.add_option(name, type(default), default, text)
     try:
         found.set(*every, defer=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from headroom.bookkeeping import MAKERS, to_row
-from headroom.config import HeadroomConfig, HeadroomMode
+from headroom.config import HeadroomConfig, HeadroomMode, crusher_of
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import without_message
 from headroom.inspection import Inspection, as_json, inspect
@@ -128,7 +128,7 @@ class Desk:
             call.host,
             target.kind == "count_tokens",
             tool_profiles={**self.config.tool_profiles, **options.tool_profiles},
-            smart_crusher=self.config.smart_crusher,
+            smart_crusher=crusher_of(self.config),
             keep_turns=options.keep_turns,
             cached_tokens=options.cache_prefix_tokens,
             context_limit=self._context_limit(call.model),

@@ -37,6 +37,8 @@ _CATEGORY = 3  # what a category is worth against a word or a range of numbers t
 _MOST_CHOSEN = 100  # far enough along the curve to see its knee
 _MOST_FIGURES = 8
 _COMMON = 0.1  # share of the items: a word in more of them finds none of them
+LEAST_NUMBERS = 5
+"""Of fewer none is an outlier."""
 _HUGE = 1e150  # squares of larger numbers are infinite
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -172,7 +174,7 @@ def _spread(numbers: Sequence[float]) -> tuple[float, float]:
 
 def _outliers(series: _Series, config: SmartCrusherConfig) -> Iterator[int]:
     for field in series.fields.values():
-        if len(field.numbers) < config.min_items_to_analyze:
+        if len(field.numbers) < LEAST_NUMBERS:
             continue
         mean, deviation = _spread(list(field.numbers.values()))
         if deviation > 0:
