@@ -195,10 +195,13 @@ class Engine:
         ccr: CcrSettings = CCR,
         windows: Windows | None = None,
         learner: Learner | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Without ``originals`` nothing is ever left out, without ``windows`` no message is dropped. ``learner``
-        is told what was left out and asked for."""
+        is told what was left out and asked for. ``clock`` says when a request is sent, in unix seconds: what the
+        provider's cache holds depends on it."""
         self.learner = learner
+        self._clock = clock
         self.windows = windows
         self.cache = cache
         self._rules = cache.aligner or RULES
@@ -419,7 +422,7 @@ class Engine:
         """Decide on breakpoints, and find out what broke the prefix. A failure here costs no more than the chance."""
         if request.counts:
             return rewrite
-        now = time.time()
+        now = self._clock()
         try:
             moves = self.cache.stable_prefix or self.cache.aligner is not None
             tail = tail_start(layout, self._rules) if moves else 0
@@ -446,7 +449,7 @@ class Engine:
     def settle(self, rewrite: Rewrite, usage: Usage) -> None:
         """Take in what the answer to a request said it used."""
         if rewrite.history is not None and rewrite.sent is not None:
-            settle(rewrite.plan, rewrite.history, rewrite.sent, usage, time.time())
+            settle(rewrite.plan, rewrite.history, rewrite.sent, usage, self._clock())
         if self.windows is not None:
             self.windows.settle(rewrite.identity.session, rewrite.tokens_after, usage)
 

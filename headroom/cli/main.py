@@ -20,7 +20,7 @@ def headroom() -> None:
 
 for _command in (
     *(serving.run, serving.proxy, serving.mcp),
-    *(figures.stats, figures.sessions, figures.show, figures.export, figures.import_),
+    *(figures.stats, figures.sessions, figures.show, figures.replay, figures.export, figures.import_),
     *(texts.retrieve, texts.originals, texts.compress),
     *(upkeep.setup, upkeep.cert, upkeep.config, upkeep.doctor, upkeep.completion),
     *(models.models, upkeep.plugins, notes.memory),

@@ -42,6 +42,26 @@ def show(session: str, with_unchanged: bool, as_json: bool) -> None:
     show_session(session, with_unchanged, as_json)
 
 
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--hosts", default="", metavar="HOST=SHAPE,...", help="Further hosts, as in headroom_hosts.")
+@options.json
+def replay(file: Path, hosts: str, as_json: bool) -> None:
+    """What traffic that you recorded would have cost with headroom. Nothing is sent anywhere.
+
+    \b
+    FILE.har    what a browser's or another proxy's archive holds
+    FILE.flow   what mitmdump -w FILE.flow wrote; through headroom too
+    FILE.jsonl  a request's body on each line, or {"url", "body", "time", "headers", "response"}
+
+    Each request goes through the proxy's own engine, in the order and at the times of the recording. What the provider
+    would have billed for both is computed by its rules for prompt caching, and held against what its answers say.
+    """
+    from headroom.cli.replay.play import replay_file
+
+    replay_file(file, hosts, as_json)
+
+
 _format = click.option(
     "--format", type=click.Choice(["csv", "json", "parquet"]), help="By default as FILE ends, or csv."
 )

@@ -1,0 +1,1 @@
+"""`headroom replay`: what a user's own recorded traffic would have cost with headroom."""
