@@ -20,7 +20,9 @@ from headroom.api.world import Running
 from headroom.ccr.originals import Originals
 from headroom.errors import without_message
 from headroom.ledger import Ledger
+from headroom.ledger.blocks import Blocks
 from headroom.session.identity import lower_headers
+from headroom.subscription import Subscriptions
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -30,7 +32,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("headroom")
 OWN_PATHS = (
     *("/", "/health", "/livez", "/readyz", "/metrics", "/stats", "/stats-history", "/cache/clear", "/openapi.json"),
-    *("/v1/compress", "/v1/retrieve", "/events", "/sessions", "/troubles", "/dashboard"),
+    *(
+        "/v1/compress",
+        "/v1/retrieve",
+        "/events",
+        "/sessions",
+        "/troubles",
+        "/retrievals",
+        "/subscription",
+        "/dashboard",
+    ),
 )
 OWN_BELOW = ("/v1/retrieve/", "/stats/", "/sessions/", "/dashboard/")
 
@@ -53,6 +64,14 @@ class World:
     @property
     def originals(self) -> Originals:
         return self._exchanges().originals
+
+    @property
+    def blocks(self) -> Blocks:
+        return self._exchanges().blocks
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        return self._exchanges().subscriptions
 
     @property
     def running(self) -> Running:

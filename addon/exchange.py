@@ -16,6 +16,7 @@ from typing import cast
 from mitmproxy import ctx, http
 from mitmproxy.addons.clientplayback import ReplayHandler
 
+from addon.plans import reading_of, usage_tap
 from addon.rows import REFUSED, Exchange, describe, error_body, figures, one_line, summary, take_back
 from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
@@ -37,6 +38,7 @@ from headroom.session.identity import lower_headers
 from headroom.session.shared import open_memory
 from headroom.settings import load_config
 from headroom.stores.opening import open_lists
+from headroom.subscription import Reading, Subscriptions
 from headroom.telemetry import get_toin
 from headroom.tokenizers import count
 from headroom.wire.spans import ScanError
@@ -76,6 +78,7 @@ class Exchanges:
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
         self.live = Live()
         self.blocks = Blocks(settings.workspace / "blocks.db")
+        self.subscriptions = Subscriptions(settings.subscription)
         lists = open_lists(settings.store) if settings.store else None
         self.betas = SessionBetaTracker(settings.beta_sessions, lists)
         self._open: dict[str, Exchange] = {}
@@ -298,10 +301,11 @@ class Exchanges:
         if response is None or response.status_code == 101 or flow.id in self._again:
             return
         if exchange is None:
-            response.stream = True
+            response.stream = usage_tap(flow, self._keep_plan) or True
             self._upgrades.pop(flow.id, None)  # the provider does not want it
             return
         exchange.status, exchange.first_byte = response.status_code, time.time() - exchange.started
+        exchange.plan = reading_of(response)
         if exchange.original is not None and response.status_code in REFUSED:
             response.stream = False  # the original is sent first, which may be taken
             return
@@ -316,6 +320,9 @@ class Exchanges:
             return chunk
 
         response.stream = tap
+
+    def _keep_plan(self, reading: Reading) -> None:
+        self._writer.submit(self.subscriptions.record, reading)
 
     async def response(self, flow: http.HTTPFlow) -> None:
         exchange = self._open.get(flow.id)
@@ -409,6 +416,8 @@ class Exchanges:
         self.ledger.record(row)
         if exchange.rewrite is not None:
             self.blocks.add(row.session, row.id, row.time, exchange.rewrite.blocks)
+        if exchange.plan is not None:
+            self.subscriptions.record(exchange.plan, row.cost_usd, row.cost_without_usd)
         self.live.add(row, steps_of(exchange.rewrite.blocks, exchange.arrived) if exchange.rewrite else ())
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from mitmproxy import http
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
 from headroom.ledger import Totals
+from headroom.subscription import Reading
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
 
@@ -49,6 +50,7 @@ class Exchange:
     first_byte: float = 0.0
     status: int = 0
     reader: UsageReader | None = None
+    plan: Reading | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 

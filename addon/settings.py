@@ -150,6 +150,7 @@ class Settings:
     workspace: Path
     savings: Path
     toin: Path
+    subscription: Path
     hosts: Mapping[str, str]
     time_budget: float
     budget_usd: float | None
@@ -214,6 +215,7 @@ def read_settings(options: Options) -> Settings:
         workspace,
         paths.savings_path() if os.environ.get("HEADROOM_SAVINGS_PATH") else workspace / "proxy_savings.json",
         paths.toin_path() if os.environ.get("HEADROOM_TOIN_PATH") else workspace / "toin.json",
+        _subscription(workspace),
         parse_hosts(options.headroom_hosts),
         milliseconds / 1000,
         _budget(options.headroom_budget),
@@ -252,6 +254,11 @@ def _budget(value: str) -> float | None:
     if not 0 < usd < float("inf"):
         raise _wrong("headroom_budget", value, "US dollars above 0, such as 10.00, or nothing")
     return usd
+
+
+def _subscription(workspace: Path) -> Path:
+    stated = os.environ.get("HEADROOM_SUBSCRIPTION_STATE_PATH")
+    return paths.subscription_state_path(None if stated else workspace / "subscription_state.json")
 
 
 def _names(value: str) -> frozenset[str]:

@@ -13,6 +13,7 @@ from mitmproxy import ctx, http, websocket
 
 from addon.rows import REFUSED, Exchange, take_back
 from headroom.engine import RawRequest
+from headroom.subscription import EVENT, from_event
 from headroom.wire.chain import Chain
 from headroom.wire.spans import Span, read_value, splice
 from headroom.wire.targets import Target
@@ -99,6 +100,8 @@ class Sockets:
         exchange.reader.feed_event(message.content)
         socket.chain.hear(message.content)
         head = message.content[:_HEAD]
+        if EVENT.encode() in head:
+            exchange.plan = from_event(message.content) or exchange.plan
         failed = _ERROR in head and exchange.reader.error_type is not None
         if failed and not socket.answered and exchange.original is not None and _is_refusal(message.content):
             # the provider refused a request that we changed: its answer is withheld, the original sent in its place

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,9 +17,10 @@ from starlette.routing import Route
 
 from headroom import __version__, errors
 from headroom.api import compressing, figures, gate, sessions
+from headroom.api.checking import wrong
 from headroom.api.dashboard import asset, page
 from headroom.api.errors import ApiError, error_response, on_any_error, on_api_error, on_headroom_error, on_http_error
-from headroom.api.openapi import document
+from headroom.api.openapi import COMPRESS_BODY, LOGIN_BODY, RETRIEVE_BODY, TOOL_CALL_BODY, document
 from headroom.api.prometheus import CONTENT_TYPE, Metrics
 from headroom.api.retrieving import Retrieving
 from headroom.api.world import World, content_token
@@ -75,7 +78,11 @@ class Api:
             name: [{"name": group, **figures.summary(sums)} for group, sums in ledger.by(name, begin)[:100]]
             for name in ("project", "model", "client")
         }
-        return JSONResponse({"since": since, "totals": figures.summary(ledger.totals(since=begin)), "by": by})
+        totals = figures.summary(ledger.totals(since=begin))
+        return JSONResponse({"since": since, "totals": totals, "by": by, "budget": figures.budget(self.world)})
+
+    def subscription(self, _: Request) -> Response:
+        return JSONResponse({"plans": [asdict(plan) for plan in self.world.subscriptions.plans()]})
 
     def history(self, request: Request) -> Response:
         series = request.query_params.get("series", "history")
@@ -101,7 +108,13 @@ class Api:
 
     def troubles(self, request: Request) -> Response:
         limit = _whole("limit", request.query_params.get("limit", "50"), 1, 500)
-        return JSONResponse({"requests": sessions.troubles(self.world, limit)})
+        reasons = [{"reason": reason, "requests": times} for reason, times in self.world.ledger.reasons()[:50]]
+        return JSONResponse({"requests": sessions.troubles(self.world, limit), "reasons": reasons})
+
+    def retrievals(self, request: Request) -> Response:
+        limit = _whole("limit", request.query_params.get("limit", "50"), 1, 500)
+        asked = self.originals.stats()["recent_retrievals"]
+        return JSONResponse({"retrievals": sessions.retrievals(self.world, asked, limit)})
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: what ended since ``Last-Event-ID``, as soon as there is something."""
@@ -127,7 +140,7 @@ class Api:
 
     async def login(self, request: Request) -> Response:
         """A browser shows the key or the token once, and gets a cookie for it."""
-        body = await _json_object(request)
+        body = await _json_object(request, LOGIN_BODY)
         shown = body.get("key")
         running = self.world.running
         keys = [running.key, content_token(running.workspace)]
@@ -145,11 +158,11 @@ class Api:
         return any(gate.has_key(dict(request.headers), key) for key in keys)
 
     async def compress(self, request: Request) -> Response:
-        body = await _json_object(request)
+        body = await _json_object(request, COMPRESS_BODY)
         return JSONResponse(await run_in_threadpool(compressing.answer, body))
 
     async def retrieve(self, request: Request) -> Response:
-        body = await _json_object(request)
+        body = await _json_object(request, RETRIEVE_BODY)
         return JSONResponse(await run_in_threadpool(self.originals.retrieve, body.get("hash"), body.get("query")))
 
     def retrieve_one(self, request: Request) -> Response:
@@ -157,7 +170,7 @@ class Api:
         return JSONResponse(self.originals.retrieve(request.path_params["hash"], query))
 
     async def tool_call(self, request: Request) -> Response:
-        body = await _json_object(request)
+        body = await _json_object(request, TOOL_CALL_BODY)
         return JSONResponse(await run_in_threadpool(self.originals.tool_call, body))
 
     def retrieve_stats(self, _: Request) -> Response:
@@ -195,9 +208,11 @@ def make_app(world: World) -> Starlette:
             Route("/v1/retrieve/tool_call", api.tool_call, methods=["POST"]),
             Route("/v1/retrieve/{hash}", api.retrieve_one),
             Route("/sessions", api.sessions),
-            Route("/sessions/{session}", api.session),
+            Route("/sessions/{session:path}", api.session),
             Route("/troubles", api.troubles),
+            Route("/retrievals", api.retrievals),
             Route("/events", api.events),
+            Route("/subscription", api.subscription),
             Route("/openapi.json", api.openapi),
             Route(gate.LOGIN_PATH, api.login, methods=["POST"]),
             Route("/dashboard/static/{name}", asset),
@@ -219,7 +234,8 @@ def _whole(name: str, value: str, least: int, most: int) -> int:
     return int(value)
 
 
-async def _json_object(request: Request) -> dict[str, Any]:
+async def _json_object(request: Request, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The body. Raises ApiError where it is not as the OpenAPI document says."""
     import orjson
 
     try:
@@ -228,4 +244,9 @@ async def _json_object(request: Request) -> dict[str, Any]:
         raise ApiError(400, "validation_error", f"the body is not JSON: {str(error)[:100]}") from None
     if not isinstance(body, dict):
         raise ApiError(400, "validation_error", f"the body is a JSON {type(body).__name__}; expected an object")
+    found = wrong(schema, body)
+    if found is not None:
+        place, what = found
+        kind = "configuration_error" if place.startswith("config.") else "validation_error"
+        raise ApiError(400, kind, f"{place} {what}")
     return body

@@ -27,6 +27,7 @@ def begin_of(what: str, now: float | None = None) -> float:
 
 def stats(world: World, originals: Mapping[str, Any]) -> Json:
     """Everything since the proxy's first day, today, and the newest requests; the names that the npm package reads."""
+    last = world.live.last  # before the rows: whoever asks for the events after it misses none
     ledger = world.ledger
     sums, rows = ledger.totals(), ledger.recent(RECENT)
     before, store = sums.tokens_before, originals["store"]
@@ -69,8 +70,14 @@ def stats(world: World, originals: Mapping[str, Any]) -> Json:
         },
         "today": summary(ledger.totals(since=begin_of("today"))),
         "budget": budget(world),
+        "last_event": last,
         "recent_requests": [request_metrics(row) for row in rows],
     }
+
+
+def iso(seconds: float) -> str:
+    """Unix seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def summary(sums: Totals) -> Json:
@@ -104,7 +111,7 @@ def request_metrics(row: Exchange) -> Json:
     usage = row.usage
     return {
         "request_id": row.id,
-        "timestamp": datetime.fromtimestamp(row.time, UTC).isoformat(),
+        "timestamp": iso(row.time),
         "model": row.model,
         "provider": row.provider,
         "client": row.client,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from headroom.ledger import Exchange
+from headroom.ledger.row import storable
 from headroom.session.standing import BlockReport
 
 EXCERPT = 20_000
@@ -20,7 +21,8 @@ EXCHANGES = 2_000
 class Step:
     """What was done to one block when it was first seen: sizes in tokens, ``reason`` when nothing was done.
 
-    The texts are cut after EXCERPT characters; ``text_after`` is None when the block was left as it was.
+    The texts are cut after EXCERPT characters; ``text_before`` is None where it is not known any more, ``text_after``
+    also when the block was left as it was. ``hash`` names the original of what was left out, or what was given back.
     """
 
     turn: int
@@ -30,12 +32,13 @@ class Step:
     after: int
     saved: Mapping[str, int]
     reason: str
-    text_before: str
-    text_after: str | None
+    text_before: str | None = None
+    text_after: str | None = None
+    hash: str = ""
 
     @property
     def size(self) -> int:
-        return len(self.text_before) + len(self.text_after or "") + len(self.subject) + 200
+        return len(self.text_before or "") + len(self.text_after or "") + len(self.subject) + 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Live:
         return self._last
 
     def add(self, row: Exchange, steps: Iterable[Step] = ()) -> None:
+        """``row`` is kept as the ledger has it."""
+        row = storable(row)
         with self._lock:
             self._last += 1
             seen = Seen(self._last, row, tuple(steps))
@@ -95,6 +100,7 @@ def steps_of(blocks: Iterable[BlockReport], body: bytes) -> list[Step]:
             block.reason,
             _text(body[slice(*block.span)]),
             None if block.replacement is None else block.replacement[:EXCERPT],
+            block.hash,
         )
         for block in blocks
         if block.new

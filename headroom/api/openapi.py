@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from headroom.api.dashboard import KINDS
+
 type Json = dict[str, Any]
 
 _ERROR: Json = {
@@ -19,7 +21,7 @@ _OBJECT: Json = {"type": "object"}
 _HASH: Json = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
 _MESSAGE: Json = {
     "type": "object",
-    "required": ["role"],
+    "description": "As one of the providers' APIs has it: Anthropic's, OpenAI's two, Gemini's.",
     "properties": {"role": {"type": "string"}, "content": {"type": ["string", "array", "null"]}},
 }
 _CALL: Json = {
@@ -32,6 +34,26 @@ _CALL: Json = {
         "function": {"type": "object", "description": "name, and arguments as JSON text."},
     },
 }
+
+
+def _body_of(required: list[str], **properties: Json) -> Json:
+    return {"type": "object", "required": required, "properties": properties}
+
+
+COMPRESS_BODY = _body_of(
+    ["messages"],
+    messages={"type": "array", "items": _MESSAGE},
+    model={"type": "string", "minLength": 1},
+    token_budget={"type": ["integer", "null"], "minimum": 1},
+    config={
+        "type": ["object", "null"],
+        "properties": {"default_mode": {"enum": ["audit", "optimize", "simulate"]}},
+    },
+)
+RETRIEVE_BODY = _body_of(["hash"], hash=_HASH, query={"type": ["string", "null"]})
+TOOL_CALL_BODY = _body_of(["tool_call"], tool_call=_CALL, provider={"enum": ["openai", "anthropic"]})
+LOGIN_BODY = _body_of(["key"], key={"type": "string"})
+"""What the bodies of requests have to be; a body is held against the very same schema (``checking``)."""
 _MISSING = (400, 401, 404, 410, 411, 413, 503)
 _KEYS: list[Json] = [{}, {"bearer": []}, {"header": []}, {"cookie": []}]
 
@@ -98,24 +120,13 @@ def _paths() -> Json:
                     _object("messages", "tokens_before", "tokens_after", "tokens_saved", "compression_ratio"),
                     errors=(400, 401, 411, 413),
                 ),
-                "requestBody": _body(
-                    {
-                        "messages": {"type": "array", "items": _MESSAGE},
-                        "model": {"type": "string", "minLength": 1},
-                        "token_budget": {"type": ["integer", "null"], "minimum": 1},
-                        "config": {
-                            "type": ["object", "null"],
-                            "properties": {"default_mode": {"enum": ["audit", "optimize", "simulate"]}},
-                        },
-                    },
-                    ["messages"],
-                ),
+                "requestBody": _body(COMPRESS_BODY),
             }
         },
         "/v1/retrieve": {
             "post": {
                 **_get("The original that a marker names, or what in it matches.", _object("hash"), errors=_MISSING),
-                "requestBody": _body({"hash": _HASH, "query": {"type": ["string", "null"]}}, ["hash"]),
+                "requestBody": _body(RETRIEVE_BODY),
             }
         },
         "/v1/retrieve/{hash}": {
@@ -137,9 +148,7 @@ def _paths() -> Json:
                     _object("tool_result", "success", "data"),
                     errors=_MISSING,
                 ),
-                "requestBody": _body(
-                    {"tool_call": _CALL, "provider": {"enum": ["openai", "anthropic"]}}, ["tool_call"]
-                ),
+                "requestBody": _body(TOOL_CALL_BODY),
             }
         },
         "/sessions": {"get": _get("The newest sessions.", _object("sessions"), [limit], errors=(400, 401))},
@@ -152,7 +161,17 @@ def _paths() -> Json:
             )
         },
         "/troubles": {
-            "get": _get("The newest requests that failed or were left alone.", _object("requests"), [limit], (400, 401))
+            "get": _get(
+                "The newest requests that failed or were left alone, and why requests were not rewritten.",
+                _object("requests", "reasons"),
+                [limit],
+                (400, 401),
+            )
+        },
+        "/retrievals": {
+            "get": _get(
+                "What was given back of late, over HTTP and to models.", _object("retrievals"), [limit], (400, 401, 503)
+            )
         },
         "/events": {
             "get": _operation(
@@ -169,11 +188,14 @@ def _paths() -> Json:
                 errors=(400, 401),
             )
         },
+        "/subscription": {
+            "get": _get("How full the windows of plans are, as the provider's own answers said.", _object("plans"))
+        },
         "/openapi.json": {"get": _get("This document.", _object("openapi", "info", "paths"))},
         "/dashboard/login": {
             "post": {
                 **_get("Show the key, get a cookie.", _object("status"), errors=(400, 401)),
-                "requestBody": _body({"key": {"type": "string"}}, ["key"]),
+                "requestBody": _body(LOGIN_BODY),
             }
         },
         "/dashboard": {"get": _text("The dashboard.", "text/html", errors=())},
@@ -185,16 +207,13 @@ def _paths() -> Json:
                         "name": "name",
                         "in": "path",
                         "required": True,
-                        "schema": {"type": "string", "enum": ["app.js", "style.css", "icon.svg"]},
+                        "schema": {"type": "string", "enum": list(KINDS)},
                     }
                 ],
                 "responses": {
                     "200": {
                         "description": "The file.",
-                        "content": {
-                            kind: {"schema": {"type": "string"}}
-                            for kind in ("text/javascript", "text/css", "image/svg+xml")
-                        },
+                        "content": {kind: {"schema": {"type": "string"}} for kind in sorted(set(KINDS.values()))},
                     },
                     "404": _error(),
                 },
@@ -241,8 +260,7 @@ def _query(name: str, schema: Json) -> Json:
     return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
-def _body(properties: Json, required: list[str]) -> Json:
-    schema = {"type": "object", "required": required, "properties": properties}
+def _body(schema: Json) -> Json:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 

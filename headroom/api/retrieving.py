@@ -41,13 +41,14 @@ class Retrieving:
         original = self._find(hash.lower())
         items, kind = _items(original.text)
         found = _matching(items, query) if query and query.strip() else None
-        self._note(original, query if found is not None else None, len(items) if found is None else len(found), items)
+        tokens = count(original.text) if found is None else count(json.dumps(found))
+        self._note(original, query if found is not None else None, found, items, tokens)
         if found is not None:
             return {"hash": original.hash, "query": query, "results": found, "count": len(found)}
         return {
             "hash": original.hash,
             "original_content": original.text,
-            "original_tokens": count(original.text),
+            "original_tokens": tokens,
             "original_item_count": len(items),
             "item_kind": kind,
             "compressed_item_count": 0,
@@ -114,7 +115,9 @@ class Retrieving:
             raise ApiError(410, "expired", f"the original {hash} was kept and has expired")
         raise ApiError(404, "not_found", f"no original {hash} was ever kept here")
 
-    def _note(self, original: Original, query: str | None, got: int, items: list[Any]) -> None:
+    def _note(
+        self, original: Original, query: str | None, found: list[Any] | None, items: list[Any], tokens: int
+    ) -> None:
         with self._lock:
             self._counts[original.hash] += 1
             self._recent.append(
@@ -122,10 +125,11 @@ class Retrieving:
                     "time": time.time(),
                     "hash": original.hash,
                     "query": None if query is None else f"{len(query)} characters",
-                    "items_retrieved": got,
+                    "items_retrieved": len(items) if found is None else len(found),
                     "total_items": len(items),
                     "tool_name": original.tool,
                     "session": original.session,
+                    "tokens": tokens,
                     "retrieval_type": "full" if query is None else "search",
                 }
             )

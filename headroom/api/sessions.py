@@ -1,41 +1,81 @@
 """Sessions as the dashboard and `headroom show` tell them: from the ledger, with what this process still remembers."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
-from headroom.api.figures import Json, request_metrics, summary
+from headroom.api.figures import Json, iso, request_metrics, summary
 from headroom.api.live import Step
 from headroom.api.world import World
+from headroom.ccr.deferred import RETRIEVED
 from headroom.ledger import Exchange
 
 LOOKED_AT = 2_000
 """Rows of the ledger among which troubles are looked for."""
+LONGEST = 500
+"""Exchanges of a session that are told."""
 
 
 def listed(world: World, limit: int) -> list[Json]:
-    """The newest sessions with their sums."""
-    names = {seen.row.session: seen.row for seen in world.live.since(0)}
+    """The newest sessions with their sums, and what their newest request says of them."""
     found: list[Json] = []
     for one in world.ledger.sessions(limit):
-        row = names.get(one.session)
-        about = {"client": row.client, "project": row.project, "model": row.model} if row else {}
-        found.append({"session": one.session, "began": one.began, "last": one.last, **about, **summary(one.totals)})
+        newest = world.ledger.recent(1, session=one.session)
+        about = {name: getattr(newest[0], name) if newest else "" for name in ("client", "project", "model")}
+        times = {"began": iso(one.began), "last": iso(one.last)}
+        found.append({"session": one.session, **times, **about, **summary(one.totals)})
     return found
 
 
 def timeline(world: World, session: str, with_texts: bool) -> Json:
-    """A session, exchange by exchange, with the blocks that were new in each.
+    """A session's newest exchanges, oldest first, with the blocks that were new in each.
 
-    Blocks are known of what went through this process since it started; their texts are told only ``with_texts``.
+    Texts are known of what went through this process of late, and told only ``with_texts``, as are the subjects (paths,
+    commands).
     """
-    seen = world.live.of_session(session)
-    return {
-        "session": session,
-        "totals": summary(world.ledger.totals(session=session)),
-        "texts": with_texts,
-        "exchanges": [
-            {**request_metrics(one.row), "blocks": [_step(step, with_texts) for step in one.steps]} for one in seen
-        ],
-    }
+    seen = {one.row.id: one for one in world.live.of_session(session)}
+    done: defaultdict[str, list[Step]] = defaultdict(list)
+    for block in world.blocks.of_session(session):
+        sizes = (block.turn, block.tool, block.subject, block.before, block.after)
+        done[block.exchange].append(Step(*sizes, block.saved, block.reason, hash=block.hash))
+    exchanges: list[Json] = []
+    for row in reversed(world.ledger.recent(LONGEST, session=session)):
+        steps = seen[row.id].steps if row.id in seen else done[row.id]
+        exchanges.append({**request_metrics(row), "blocks": [_step(step, with_texts) for step in steps]})
+    totals = summary(world.ledger.totals(session=session))
+    return {"session": session, "totals": totals, "texts": with_texts, "exchanges": exchanges}
+
+
+def retrievals(world: World, asked: Sequence[dict[str, Any]], limit: int) -> list[Json]:
+    """What was given back of late, newest first: ``asked`` over HTTP, and what models called for in their sessions."""
+    answered = [
+        {
+            "time": iso(seen.row.time),
+            "how": "model",
+            "hash": step.hash,
+            "tool": step.tool,
+            "session": seen.row.session,
+            "tokens": step.after,
+            "query": None,
+        }
+        for seen in world.live.since(0)
+        for step in seen.steps
+        if RETRIEVED in step.saved
+    ]
+    over_http = [
+        {
+            "time": iso(one["time"]),
+            "how": "http",
+            "hash": one["hash"],
+            "tool": one["tool_name"],
+            "session": one["session"],
+            "tokens": one["tokens"],
+            "query": one["query"],
+        }
+        for one in asked
+    ]
+    return sorted([*answered, *over_http], key=lambda one: str(one["time"]), reverse=True)[:limit]
 
 
 def troubles(world: World, limit: int) -> list[Json]:
@@ -54,5 +94,7 @@ def is_fail_open(row: Exchange) -> bool:
 def _step(step: Step, with_texts: bool) -> Json:
     data = asdict(step)
     if not with_texts:
-        del data["text_before"], data["text_after"], data["subject"]
+        del data["subject"]
+    if not with_texts or step.text_before is None:
+        del data["text_before"], data["text_after"]
     return data

@@ -10,7 +10,9 @@ from typing import Protocol
 from headroom.api.live import Live
 from headroom.ccr.originals import Originals
 from headroom.ledger import Ledger
+from headroom.ledger.blocks import Blocks
 from headroom.paths import private_dir
+from headroom.subscription import Subscriptions
 
 TOKEN_FILE = "dashboard-token"
 
@@ -38,6 +40,10 @@ class World(Protocol):
     def live(self) -> Live: ...
     @property
     def originals(self) -> Originals: ...
+    @property
+    def blocks(self) -> Blocks: ...
+    @property
+    def subscriptions(self) -> Subscriptions: ...
     @property
     def running(self) -> Running: ...
     @property

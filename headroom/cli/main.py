@@ -19,7 +19,7 @@ def headroom() -> None:
 
 
 for _command in (
-    *(serving.run, serving.proxy, serving.mcp),
+    *(serving.run, serving.proxy, serving.dashboard, serving.mcp),
     *(figures.stats, figures.sessions, figures.show, figures.replay, figures.export, figures.import_),
     *(texts.retrieve, texts.originals, texts.compress),
     *(upkeep.setup, upkeep.cert, upkeep.config, upkeep.doctor, upkeep.completion),

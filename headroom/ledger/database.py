@@ -120,12 +120,16 @@ def recent(
     until: float = inf,
     model: str | None = None,
     mode: str | None = None,
+    session: str | None = None,
 ) -> list[Exchange]:
-    """The newest exchanges, newest first: from ``since`` to before ``until``, of one model and mode or of all."""
+    """The newest exchanges, newest first: from ``since`` to before ``until``, of one model, mode and session or of
+    all."""
+    given = {"model": model, "mode": mode, "session": session}
+    wanted = {column: value for column, value in given.items() if value is not None}
     rows = database.execute(
-        f"SELECT seq, {', '.join(_COLUMNS)} FROM exchanges WHERE time >= ? AND time < ? AND model = ifnull(?, model)"
-        " AND mode = ifnull(?, mode) ORDER BY time DESC, seq DESC LIMIT ?",
-        (since, until, model, mode, limit),
+        f"SELECT seq, {', '.join(_COLUMNS)} FROM exchanges WHERE time >= ? AND time < ?"
+        f"{''.join(f' AND {column} = ?' for column in wanted)} ORDER BY time DESC, seq DESC LIMIT ?",
+        (since, until, *wanted.values(), limit),
     ).fetchall()
     found = []
     for row in rows:

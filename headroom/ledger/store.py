@@ -134,13 +134,22 @@ class Ledger:
         until: float | None = None,
         model: str | None = None,
         mode: str | None = None,
+        session: str | None = None,
     ) -> list[Exchange]:
-        """The newest exchanges, newest first: from ``since`` to before ``until`` (unix seconds), of one model and mode
-        or of all."""
+        """The newest exchanges, newest first: from ``since`` to before ``until`` (unix seconds), of one model, mode
+        and session or of all."""
         begin, end = 0.0 if since is None else since, 1e12 if until is None else until
         with self._lock:
-            rows = self._read(lambda database: tables.recent(database, limit, begin, end, model, mode)) or []
-            rows = sorted((*self._waiting, *rows), key=lambda row: row.time, reverse=True) if self._waiting else rows
+            rows = self._read(lambda database: tables.recent(database, limit, begin, end, model, mode, session)) or []
+            waiting = [
+                row
+                for row in self._waiting
+                if begin <= row.time < end
+                and model in (None, row.model)
+                and mode in (None, row.mode)
+                and session in (None, row.session)
+            ]
+            rows = sorted((*waiting, *rows), key=lambda row: row.time, reverse=True) if waiting else rows
         return rows[:limit]
 
     def spent_usd(self, since: float) -> float:

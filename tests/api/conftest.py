@@ -12,6 +12,8 @@ from headroom.api.live import Live
 from headroom.api.world import Running
 from headroom.ccr.originals import open_originals
 from headroom.ledger import Ledger
+from headroom.ledger.blocks import Blocks
+from headroom.subscription import Subscriptions
 
 
 class Place:
@@ -20,7 +22,9 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(folder / "ledger.db")
         self.live = Live()
+        self.blocks = Blocks(folder / "blocks.db")
         self.originals = open_originals(path=folder / "originals.db")
+        self.subscriptions = Subscriptions(folder / "subscription_state.json")
         self.running = Running("optimize", True, 10.0, folder)
         self.started = time.time()
 

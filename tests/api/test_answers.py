@@ -9,6 +9,8 @@ from starlette.testclient import TestClient
 from headroom.api.live import Step
 from headroom.api.world import content_token
 from headroom.ccr.originals import original_of
+from headroom.session.standing import BlockReport
+from headroom.subscription import Reading, Window
 from tests.api.conftest import Place
 from tests.ledger.rows import exchange
 
@@ -184,8 +186,9 @@ def test_events_come_as_exchanges_end_and_go_on_after_the_last(client: TestClien
 
 def test_texts_of_requests_are_shown_only_to_whoever_shows_the_token(client: TestClient, place: Place) -> None:
     step = Step(1, "Bash", "cat secrets", 100, 40, {"repeats": 60}, "", "the secret text", "shorter")
-    place.live.add(exchange(session="s1"), [step])
-    place.ledger.record(exchange(session="s1"))
+    row = exchange(session="s1")
+    place.live.add(row, [step])
+    place.ledger.record(row)
     hidden = client.get("/sessions/s1")
     assert "secret" not in hidden.text and hidden.json()["texts"] is False
     assert hidden.json()["exchanges"][0]["blocks"][0]["saved"] == {"repeats": 60}
@@ -218,3 +221,40 @@ def test_the_page_lets_nothing_in_from_elsewhere(client: TestClient) -> None:
     assert client.get("/dashboard/static/..%2f..%2fworld.py").status_code == 404
     for name in ("app.js", "style.css", "icon.svg"):
         assert client.get(f"/dashboard/static/{name}").status_code == 200
+
+
+def test_a_session_is_told_after_the_proxy_was_started_anew_without_its_texts(client: TestClient, place: Place) -> None:
+    row = exchange(session="s2")
+    place.ledger.record(row)
+    block = BlockReport((10, 90), 1, "Bash", "cat secrets", 100, 40, {"repeats": 60}, "", True, "shorter", 40, "")
+    place.blocks.add("s2", row.id, row.time, [block])
+    told = client.get("/sessions/s2").json()["exchanges"]
+    assert [one["request_id"] for one in told] == [row.id]
+    assert told[0]["blocks"] == [
+        {"turn": 1, "tool": "Bash", "before": 100, "after": 40, "saved": {"repeats": 60}, "reason": "", "hash": ""}
+    ]
+
+
+def test_what_was_given_back_is_told_whoever_asked(client: TestClient, place: Place) -> None:
+    original = original_of("all of it", "s1", "Bash")
+    place.originals.keep([original])
+    client.post("/v1/retrieve", json={"hash": original.hash})
+    step = Step(3, "headroom_retrieve", "", 10, 90, {"retrieved": -80}, "", hash="1" * 24)
+    place.live.add(exchange(session="s2"), [step])
+    told = client.get("/retrievals").json()["retrievals"]
+    assert {(one["how"], one["hash"], one["session"]) for one in told} == {
+        ("http", original.hash, "s1"),
+        ("model", "1" * 24, "s2"),
+    }
+
+
+def test_the_windows_of_plans_are_told(client: TestClient, place: Place) -> None:
+    assert client.get("/subscription").json() == {"plans": []}
+    place.subscriptions.record(Reading("anthropic", (Window("5 hours", 0.4, time.time() + 9000, 300),)))
+    [plan] = client.get("/subscription").json()["plans"]
+    assert plan["name"] == "Claude plan" and plan["windows"][0]["used"] == 0.4
+
+
+@pytest.mark.parametrize("config", [0, 0.0, False, "", []])
+def test_a_config_that_is_no_object_is_refused_also_where_it_is_empty(client: TestClient, config: object) -> None:
+    assert client.post("/v1/compress", json={"messages": [], "config": config}).status_code == 400

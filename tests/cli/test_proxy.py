@@ -157,3 +157,15 @@ def test_a_long_log_file_is_put_aside_for_its_owner_only(tmp_path: Path) -> None
     files = sorted(tmp_path.iterdir())
     assert [found.name for found in files] == ["headroom.jsonl", "headroom.jsonl.1", "headroom.jsonl.2"]
     assert all(stat.S_IMODE(found.stat().st_mode) == 0o600 and found.stat().st_size <= 1000 for found in files)
+
+
+def test_the_dashboards_address_has_what_opens_it(place: Place) -> None:
+    told = place.headroom("dashboard", code=1)
+    assert "no proxy runs" in told.stderr and "`headroom proxy` starts one" in told.stderr
+    with proxy(place, "--port", "0") as one:
+        address = place.headroom("dashboard").stdout.strip()
+        assert json.loads(place.headroom("dashboard", "--json").stdout) == {"url": address, "opened": False}
+        page, _, key = address.partition("#key=")
+        assert page == f"{one.url}/dashboard"
+        assert httpx.get(page, trust_env=False).status_code == 200
+        assert httpx.post(f"{page}/login", json={"key": key}, trust_env=False).status_code == 200

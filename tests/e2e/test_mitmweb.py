@@ -1,16 +1,16 @@
 """What a user of mitmweb sees, in a real browser: the flow list, the view ``headroom``, the options."""
 
 import re
-import shutil
 import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.answers import Answer
+from tests.support.chromium import chromium
 from tests.support.coding import REFERENCE, Coding
 from tests.support.proxy import ADDON, Mitmdump, free_port
 from tests.support.standin import StandIn
@@ -35,13 +35,8 @@ class Web(NamedTuple):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,16 @@ def proxy(
 
 
 @click.command()
+@click.option("--open", "opened", is_flag=True, help="Open it in the browser.")
+@options.json
+def dashboard(opened: bool, as_json: bool) -> None:
+    """Print where the running proxy's dashboard is, with the key that shows the texts of requests."""
+    from headroom.cli.dashboard import show
+
+    show(opened, as_json)
+
+
+@click.command()
 @click.option("--memory", "with_memory", is_flag=True, help="With tools that keep and find notes across sessions.")
 @options.project
 @options.database
