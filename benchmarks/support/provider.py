@@ -6,6 +6,7 @@
 import json
 import subprocess
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,9 @@ from typing import Any, Self
 from tests.support.certificates import Authority
 from tests.support.proxy import ROOT
 
+SECONDS = "x-answer-seconds"
+"""The request header that says how long the answer takes to stream."""
+PARTS = 16
 LAST = b'{"type":"message_stop"}'
 """What a whole answer ends with."""
 
@@ -55,7 +59,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream; charset=utf-8")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
+        pause = float(self.headers.get(SECONDS, 0)) / PARTS
         for event in events:
+            if pause and b'"text_delta"' in event:
+                for _ in range(PARTS):  # as a model writes, a few words at a time
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+                    time.sleep(pause)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
         self.wfile.write(b"0\r\n\r\n")
 
