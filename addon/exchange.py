@@ -32,6 +32,7 @@ from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
 from headroom.ledger.blocks import Blocks
+from headroom.ledger.shared import share
 from headroom.models import price_for
 from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key, is_sticky
 from headroom.session.identity import lower_headers
@@ -75,6 +76,9 @@ class Exchanges:
         )
         self.engine.windows = _windows(settings, self.originals)
         self.ledger = Ledger(settings.workspace / "ledger.db", settings.savings)
+        self.shared = share(self.ledger, settings.store, settings.workspace) if settings.store else None
+        if self.shared is not None:
+            self.shared.start()
         self.sockets = Sockets(self._raw, self._rewrite, self._close, self._refused)
         self.live = Live()
         self.blocks = Blocks(settings.workspace / "blocks.db")
@@ -274,7 +278,9 @@ class Exchanges:
         if limit is None:
             return False
         day = time.time() // 86400 * 86400
-        spent = await asyncio.get_running_loop().run_in_executor(self._writer, self.ledger.spent_usd, day)
+        spent = await asyncio.get_running_loop().run_in_executor(
+            self._writer, (self.shared or self.ledger).spent_usd, day
+        )
         if spent < limit:
             if spent >= WARN_AT * limit and self._warned_day != day:
                 self._warned_day = day
@@ -413,7 +419,7 @@ class Exchanges:
             log.warning("the costs of an exchange could not be told", exc_info=error)
             row = to_row(replace(exchange, reader=None))
         log.info("%s", one_line(row), extra={"exchange": figures(row)})
-        self.ledger.record(row)
+        (self.shared or self.ledger).record(row)
         if exchange.rewrite is not None:
             self.blocks.add(row.session, row.id, row.time, exchange.rewrite.blocks)
         if exchange.plan is not None:
@@ -433,6 +439,8 @@ class Exchanges:
             self._write_next()
         self._writer.shutdown(wait=True)
         log.info("%s", summary(self.ledger.totals(since=self._started)))
+        if self.shared is not None:
+            self.shared.close()
         self.ledger.close()
         self.blocks.close()
         self.memory.close()

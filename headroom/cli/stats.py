@@ -1,13 +1,16 @@
 """`headroom stats` and `headroom sessions`: sums from the ledger."""
 
 import datetime
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 
 from headroom import paths
 from headroom.cli.output import moment, new_table, print_json, print_table, share, sparkline, usd
+from headroom.cli.store import chosen_store
 from headroom.errors import StorageError
 from headroom.ledger import Breaks, Ledger, Totals
 
@@ -75,16 +78,33 @@ def show_sessions(limit: int, as_json: bool) -> None:
 @contextmanager
 def ledger() -> Iterator[Ledger]:
     """The workspace's ledger. Raises StorageError when it can't be read."""
-    path = paths.ledger_path()
-    if not path.exists():
+    path, store = paths.ledger_path(), chosen_store()
+    if not path.exists() and not store:
         raise StorageError(f"there is no ledger at {path}: nothing has gone through the proxy yet", {"path": str(path)})
     found = Ledger(path)
     try:
         if found.problem is not None:
             raise StorageError(f"{path} can't be read: {found.problem}", {"path": str(path)})
+        if store:
+            _take_in(found, store, path.parent)
         yield found
     finally:
         found.close()
+
+
+def _take_in(found: Ledger, store: str, workspace: Path) -> None:
+    """Read what other proxies have told the store; without it the figures are those that are known here."""
+    from headroom.ledger.shared import share  # the drivers take a while to load
+
+    shared = share(found, store, workspace)
+    if shared is None:
+        return
+    try:
+        shared.sync()
+    except StorageError as error:
+        print(f"{error.message}; the figures are those of this machine", file=sys.stderr)
+    finally:
+        shared.close()
 
 
 def as_data(sums: Totals) -> dict[str, object]:

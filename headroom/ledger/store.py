@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -108,6 +108,17 @@ class Ledger:
                 self._keeper = threading.Thread(target=self._keep, name="headroom-ledger-keeper", daemon=True)
                 self._keeper.start()
                 atexit.register(self.close)
+        self._changed.set()
+
+    def take_in(self, exchanges: Iterable[Exchange]) -> None:
+        """Add rows that other proxies recorded in files of their own; those that are here already are left out."""
+        rows = [storable(exchange) for exchange in exchanges]
+        if not rows:
+            return
+        with self._lock:
+            self._waiting.extend(rows)
+            self._write()
+            self._savings_due = self._savings is not None
         self._changed.set()
 
     def totals(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from headroom import plugins
 from headroom.stores.entries import Entries, Entry, Limits
+from headroom.stores.journal import Journal
 from headroom.stores.lists import Lists
 from headroom.stores.remote import kind_of
 
@@ -46,3 +47,20 @@ def open_lists(url: str) -> Lists:
     from headroom.stores.postgres_server import PostgresServer
 
     return PostgresLists(PostgresServer(url, SCHEMA))
+
+
+def open_journal(url: str) -> Journal | None:
+    """The journal at ``url``; None where a store of another package has none. Raises ConfigurationError."""
+    plugin = plugins.store(url)
+    if plugin is not None:
+        own = getattr(plugin, "journal", None)
+        return own(url) if own is not None else None
+    if kind_of(url) == "redis":
+        from headroom.stores.redis_journal import RedisJournal
+        from headroom.stores.redis_server import RedisServer
+
+        return RedisJournal(RedisServer(url))
+    from headroom.stores.postgres_journal import SCHEMA, PostgresJournal
+    from headroom.stores.postgres_server import PostgresServer
+
+    return PostgresJournal(PostgresServer(url, SCHEMA))
