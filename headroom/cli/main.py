@@ -22,7 +22,7 @@ for _command in (
     *(serving.run, serving.proxy, serving.dashboard, serving.mcp),
     *(figures.stats, figures.sessions, figures.show, figures.replay, figures.export, figures.import_),
     *(texts.retrieve, texts.originals, texts.compress),
-    *(upkeep.setup, upkeep.cert, upkeep.config, upkeep.doctor, upkeep.completion),
+    *(upkeep.setup, upkeep.cert, upkeep.config, upkeep.doctor, upkeep.completion, upkeep.uninstall),
     *(models.models, upkeep.plugins, notes.memory),
 ):
     headroom.add_command(_command)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from headroom.errors import HeadroomError
 
+WEB = "--web"
+"""Among the settings: be mitmweb."""
 SCRIPTS = Path(__file__).with_name("scripts")
 
 
@@ -25,16 +27,16 @@ def settings_for(host: str, port: int, script: str, typed: Sequence[str]) -> lis
     return [f"listen_host={host}", f"listen_port={port}", *scripts, *typed]
 
 
-def run(settings: Sequence[str]) -> None:
-    """Be mitmdump until it is told to end. ``settings`` win over mitmproxy's config.yaml and must be known.
+def run(settings: Sequence[str], web: bool = False) -> None:
+    """Be mitmdump, or mitmweb, until it is told to end. ``settings`` win over config.yaml and must be known.
 
     mitmdump itself lets the file win over ``--set``, and passes over names that nobody knows. Raises
     ConfigurationError, and SystemExit with 1 when it could not start.
     """
     from mitmproxy.hooks import Hook
+    from mitmproxy.master import Master
     from mitmproxy.options import Options
     from mitmproxy.tools import cmdline
-    from mitmproxy.tools.dump import DumpMaster
     from mitmproxy.tools.main import run as mitmproxy
 
     from addon.settings import read_settings
@@ -51,7 +53,7 @@ def run(settings: Sequence[str]) -> None:
     class HeadroomReadyHook(Hook):
         """Everything has started well; scripts have it as ``headroom_ready``."""
 
-    class Master(DumpMaster):
+    class Telling(Master):
         async def running(self) -> None:
             await super().running()
             for name in names:
@@ -62,18 +64,33 @@ def run(settings: Sequence[str]) -> None:
 
     def parser(options: Options) -> ArgumentParser:
         seen.append(options)
-        made: ArgumentParser = cmdline.mitmdump(options)
+        made: ArgumentParser = (cmdline.mitmweb if web else cmdline.mitmdump)(options)  # type: ignore[no-untyped-call]
+        made.set_defaults(filter_args=())
         return made
 
     def set_again(_: Namespace) -> dict[str, object]:
         seen[0].set(*settings, defer=True)
         return {}
 
-    mitmproxy(Master, parser, [word for setting in settings for word in ("--set", setting)], set_again)
+    if web:
+        from mitmproxy.tools.web.master import WebMaster
+
+        class Web(Telling, WebMaster):
+            pass
+
+        master: type[Master] = Web
+    else:
+        from mitmproxy.tools.dump import DumpMaster
+
+        class Dump(Telling, DumpMaster):
+            pass
+
+        master = Dump
+    mitmproxy(master, parser, [word for setting in settings for word in ("--set", setting)], set_again)
 
 
 if __name__ == "__main__":
     try:
-        run(sys.argv[1:])
+        run([word for word in sys.argv[1:] if word != WEB], WEB in sys.argv)
     except HeadroomError as error:
         sys.exit(error.message)

@@ -12,7 +12,7 @@ from typing import IO, Any, Self
 
 from headroom import paths
 from headroom.cli import authority
-from headroom.cli.mitmdump import settings_for
+from headroom.cli.mitmdump import WEB, settings_for
 from headroom.errors import HeadroomError
 from headroom.ledger.totals import Totals
 from headroom.wire.usage import Usage
@@ -26,14 +26,16 @@ LOG_BYTES = 1_000_000
 
 class OwnProxy:
     """Runs while its context lasts. ``url`` is its address, ``certificate`` its CA, ``workspace`` its folder, ``log``
-    mitmdump's log; ``sums`` are what went through it, known after the end, or None when it ended badly."""
+    mitmdump's log, ``web`` where mitmweb shows what goes through it, or ""; ``sums`` are what went through it, known
+    after the end, or None when it ended badly."""
 
-    def __init__(self, port: int, settings: Sequence[str]) -> None:
+    def __init__(self, port: int, settings: Sequence[str], web: bool = False) -> None:
         self.log = paths.logs_dir() / "proxy.log"
-        self.url = ""
+        self.url = self.web = ""
         self.certificate = self.workspace = Path()
         self.sums: Totals | None = None
-        self._settings = settings_for(LOOPBACK, port, "owned.py", ("flow_detail=0", *settings))
+        first = (f"web_port={_free_port()}",) if web else ("flow_detail=0",)
+        self._settings = [*settings_for(LOOPBACK, port, "owned.py", (*first, *settings)), *([WEB] if web else [])]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -64,6 +66,7 @@ class OwnProxy:
         self.url = f"http://{LOOPBACK}:{ready['port']}"
         self.certificate = authority.certificate_path(ready["confdir"])
         self.workspace = Path(ready["workspace"])
+        self.web = str(ready["web"])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,6 +93,12 @@ class OwnProxy:
         except OSError:
             return None
         return json.loads(line) if line.endswith(b"\n") else None
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind((LOOPBACK, 0))
+        return int(one.getsockname()[1])
 
 
 def _why(log: bytes) -> str:

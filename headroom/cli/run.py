@@ -28,26 +28,29 @@ _PASSED_ON = (
 _FROM_KEYS = (signal.SIGINT, signal.SIGQUIT)
 
 
-def run(command: Sequence[str], port: int | None, settings: Sequence[str]) -> int:
+def run(command: Sequence[str], port: int | None, settings: Sequence[str], web: bool = False) -> int:
     """Run ``command`` behind the proxy of the workspace, or one of its own when ``port`` or ``settings`` ask for one or
-    none runs. Returns its exit code, 128 + n when signal n ended it, or FAILED and its neighbours."""
+    none runs; with ``web`` mitmweb shows what goes through that. Returns its exit code, 128 + n when signal n ended it,
+    or FAILED and its neighbours."""
     found = shutil.which(command[0])
     if found is None:
         there = os.path.exists(command[0])  # noqa: PTH110 - the word as it was typed, which may be no path
         _say(f"{command[0]}: {'not an executable' if there else 'command not found'}")
         return NOT_EXECUTABLE if there else NOT_FOUND
     try:
-        shared = None if port is not None or settings else running.find(paths.workspace_dir())
+        shared = None if port is not None or settings or web else running.find(paths.workspace_dir())
         if shared is not None:
             return _run_behind(shared, command)
-        return _run_behind_own(command, port or 0, settings)
+        return _run_behind_own(command, port or 0, settings, web)
     except HeadroomError as error:
         _say(error.message)
         return FAILED
 
 
-def _run_behind_own(command: Sequence[str], port: int, settings: Sequence[str]) -> int:
-    with OwnProxy(port, settings) as proxy:
+def _run_behind_own(command: Sequence[str], port: int, settings: Sequence[str], web: bool) -> int:
+    with OwnProxy(port, settings, web) as proxy:
+        if proxy.web:
+            _say(f"mitmweb is at {proxy.web} while the command runs")
         _warn_of_another_proxy(os.environ)
         code = _attend(command, client_environment(os.environ, proxy.url, proxy.certificate, proxy.workspace))
     if proxy.sums is None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from headroom.cli import running
@@ -195,3 +197,21 @@ def test_a_proxy_that_was_needed_so_far_is_not_passed_over_in_silence(place: Pla
 def _listens(port: int) -> bool:
     asked = [sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"]
     return subprocess.run(asked, capture_output=True).returncode == 0
+
+
+def test_with_web_mitmweb_shows_what_goes_through_while_the_command_runs(place: Place) -> None:
+    client = " ".join(place.client_command("amber"))
+    web = ("--web", "--set", "web_open_browser=false")
+    process = place.start("run", *place.options, *web, "--", "sh", "-c", f"{client}; read line")
+    assert process.stdout is not None and process.stderr is not None
+    said = process.stderr.readline()
+    found = re.fullmatch(
+        r"headroom: mitmweb is at (http://127\.0\.0\.1:\d+/)\?token=(\w+) while the command runs\n", said
+    )
+    assert found is not None, said + place.log
+    assert process.stdout.readline() == "200 It ran twice.\n"
+    with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {found[2]}"}) as asking:
+        (flow,) = asking.get(f"{found[1]}flows").json()
+    assert flow["request"]["path"] == "/v1/messages" and flow["comment"].startswith("headroom: ")
+    out, err = process.communicate("\n", timeout=60)
+    assert (out, process.returncode) == ("", 0) and "1 request, " in err

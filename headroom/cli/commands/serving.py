@@ -10,9 +10,10 @@ from headroom.cli.commands import options
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--mode", type=click.Choice(["optimize", "audit", "off"]), help="What is done to requests.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the proxy on loopback; a free one otherwise.")
+@click.option("--web", is_flag=True, help="Open mitmweb beside it: every request, before and after.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", callback=options.settings, help=options.SETTING)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(mode: str | None, port: int | None, settings: tuple[str, ...], command: tuple[str, ...]) -> None:
+def run(mode: str | None, port: int | None, web: bool, settings: tuple[str, ...], command: tuple[str, ...]) -> None:
     """Run a command behind the proxy: headroom run -- claude
 
     The command, and nothing else, is told to use the proxy and to trust its CA. Its input, output, signals and exit
@@ -23,7 +24,7 @@ def run(mode: str | None, port: int | None, settings: tuple[str, ...], command: 
     """
     from headroom.cli.run import run as run_it
 
-    sys.exit(run_it(command, port, (*([f"headroom_mode={mode}"] if mode else []), *settings)))
+    sys.exit(run_it(command, port, (*([f"headroom_mode={mode}"] if mode else []), *settings), web))
 
 
 @click.command()

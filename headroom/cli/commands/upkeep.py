@@ -10,15 +10,22 @@ CLIENT_NAMES = ("claude", "codex", "gemini", "aider", "opencode", "cursor")
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["where", "show", "check"]), default="show")
+@click.argument("what", type=click.Choice(["where", "show", "check", "trust", "untrust"]), default="show")
+@click.option("-y", "--yes", is_flag=True, help="trust, untrust: don't ask.")
 @options.confdir
 @options.json
-def cert(what: str, confdir: str | None, as_json: bool) -> None:
+def cert(what: str, yes: bool, confdir: str | None, as_json: bool) -> None:
     """The proxy's certificate authority.
 
     where: its file. show: its fingerprint and dates, and how clients and systems are told to trust it. check: whether
-    it is sound, and what trusts it here; 1 when it is not sound.
+    it is sound, and what trusts it here; 1 when it is not sound. trust, untrust: let this system trust it, and no
+    longer; says by which commands, and asks.
     """
+    if what in ("trust", "untrust"):
+        from headroom.cli.trust_system import change_trust
+
+        change_trust(what == "trust", confdir, yes)
+        return
     from headroom.cli.cert import cert as tell
 
     sys.exit(tell(what, confdir, as_json))
@@ -94,3 +101,18 @@ def setup(clients: tuple[str, ...], undo: bool, port: int, yes: bool, confdir: s
         manage.undo(clients, yes)
     else:
         manage.set_up(clients, port, confdir, yes)
+
+
+@click.command()
+@click.option("--keep-ca", is_flag=True, help="Leave mitmproxy's CA where it is.")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@options.confdir
+def uninstall(keep_ca: bool, yes: bool, confdir: str | None) -> None:
+    """Take away everything that headroom has put on this machine; says first what that is, and asks.
+
+    The setups of clients, the trust in the CA and the CA itself, the workspace with ledger, originals and notes, the
+    settings, models that were fetched. Not the program: pip uninstall headroom-ai.
+    """
+    from headroom.cli.uninstall import uninstall as take_away
+
+    take_away(confdir, keep_ca, yes)

@@ -38,6 +38,7 @@ class Owned:
                 "port": port,
                 "confdir": str(Path(ctx.options.confdir).expanduser()),
                 "workspace": str(paths.workspace_dir(ctx.options.headroom_workspace or None)),
+                "web": getattr(ctx.master, "web_url", ""),
             }
         )
 
