@@ -2,6 +2,8 @@
 
 import ipaddress
 import os
+import queue
+import threading
 from collections.abc import Sequence
 
 from headroom.api.gate import KEY_VARIABLE
@@ -34,6 +36,33 @@ def serve(host: str, port: int, log_file: str | None, settings: Sequence[str]) -
         settings = (f"headroom_log_file={log_file}", *settings)
     # the lines that mitmdump prints of each flow have its URL, where some clients put their key
     run(settings_for(host, port, "served.py", ("flow_detail=0", *settings)))
+
+
+def serve_notes(port: int, path: str) -> None:
+    """Serve the MCP tools, those for notes included, in a thread of this process, on the port after the proxy's.
+
+    ``path`` is the notes' file, "" the workspace's. Raises ConfigurationError where the port is taken.
+    """
+    from headroom.cli.store import chosen_store
+    from headroom.errors import ConfigurationError
+    from headroom.mcp.server import serve_http
+    from headroom.mcp.tools import Tools
+    from headroom.memory import project_of
+
+    tools = Tools(chosen_store(), True, path, project_of("."))
+    said: queue.SimpleQueue[str | ConfigurationError] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            serve_http(tools, port + 1 if 0 < port < 65535 else 0, os.environ.get(KEY_VARIABLE, "").strip(), said.put)
+        except ConfigurationError as error:
+            said.put(error)
+
+    threading.Thread(target=work, name="headroom-mcp", daemon=True).start()
+    found = said.get()
+    if isinstance(found, ConfigurationError):
+        raise found
+    print(f"MCP tools with notes: {found}", flush=True)
 
 
 def _make_private(file: str) -> None:

@@ -4,7 +4,9 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
+import socket
 import stat
 import sys
 import time
@@ -169,3 +171,35 @@ def test_the_dashboards_address_has_what_opens_it(place: Place) -> None:
         assert page == f"{one.url}/dashboard"
         assert httpx.get(page, trust_env=False).status_code == 200
         assert httpx.post(f"{page}/login", json={"key": key}, trust_env=False).status_code == 200
+
+
+def test_every_option_of_the_documented_commands_is_taken(place: Place) -> None:
+    log, notes = place.home / "headroom.jsonl", place.home / "notes.db"
+    place.environment["HEADROOM_API_KEY"] = "a key"
+    words = ("--port", "0", "--host", "0.0.0.0", "--budget", "10.00", "--log-file", str(log))
+    flags = ("--no-optimize", "--no-cache", "--no-ccr-responses", "--no-ccr-expansion")
+    with proxy(place, *words, *flags, "--memory-db-path", str(notes)) as one:
+        ran = place.headroom("run", "--", *place.client_command("amber"))
+        assert ran.stdout == "200 It ran twice.\n" and one.host == "0.0.0.0"
+        found = re.search(r"MCP tools with notes: (http://127\.0\.0\.1:\d+/mcp)\n", (place.home / "out").read_text())
+        assert found is not None
+        body = {
+            "jsonrpc": "2.0", "id": 1, "method": "initialize",
+            "params": {
+                "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"},
+            },
+        }  # fmt: skip
+        asked = {"accept": "application/json, text/event-stream", "authorization": "Bearer a key"}
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            assert client.post(found[1], json=body, headers={**asked, "authorization": ""}).status_code == 401
+            said = client.post(found[1], json=body, headers=asked)
+        assert said.status_code == 200 and "headroom" in said.text
+    assert len(place.provider.received[0].body) > 15_000  # nothing was optimized
+    assert log.exists()
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        said = place.headroom("proxy", "--port", str(port - 1), "--memory", code=1)
+        assert f"port {port} can't be used" in said.stderr and "Traceback" not in said.stderr

@@ -38,6 +38,9 @@ def run(mode: str | None, port: int | None, web: bool, settings: tuple[str, ...]
 @click.option("--no-optimize", is_flag=True, help="The same as --mode off.")
 @click.option("--no-ccr-responses", is_flag=True, help="Leave the model's calls for originals to the client.")
 @click.option("--no-ccr-expansion", is_flag=True, help="Bring no original back before it is asked for.")
+@click.option("--no-cache", is_flag=True, help="Answer nothing from a semantic cache; the proxy never does anyway.")
+@click.option("--memory", "with_memory", is_flag=True, help="Serve the MCP tools with notes on the next port, too.")
+@options.database
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", callback=options.settings, help=options.SETTING)
 def proxy(
     port: int,
@@ -50,6 +53,9 @@ def proxy(
     no_optimize: bool,
     no_ccr_responses: bool,
     no_ccr_expansion: bool,
+    no_cache: bool,
+    with_memory: bool,
+    path: str | None,
     settings: tuple[str, ...],
 ) -> None:
     """Run the proxy in the foreground until Ctrl-C.
@@ -57,7 +63,7 @@ def proxy(
     It is an HTTPS proxy, a base URL (http://localhost:8787 for Anthropic's and Google's clients, with /v1 for
     OpenAI's) and the HTTP API with the dashboard, all on one port. `headroom run` of the same workspace uses it.
     """
-    from headroom.cli.proxy import is_loopback, serve, set_key
+    from headroom.cli.proxy import is_loopback, serve, serve_notes, set_key
 
     if not set_key(api_key) and not insecure and not is_loopback(host):
         raise click.UsageError(
@@ -73,6 +79,8 @@ def proxy(
         "headroom_ccr_responses": "false" if no_ccr_responses else None,
         "headroom_ccr_expansion": "false" if no_ccr_expansion else None,
     }
+    if with_memory or path:
+        serve_notes(port, path or "")
     serve(
         host, port, log_file, (*(f"{name}={value}" for name, value in wishes.items() if value is not None), *settings)
     )
