@@ -41,6 +41,7 @@ from headroom.settings import load_config
 from headroom.stores.opening import open_lists
 from headroom.subscription import Reading, Subscriptions
 from headroom.telemetry import get_toin
+from headroom.telemetry.spans import Spans
 from headroom.tokenizers import count
 from headroom.wire.spans import ScanError
 from headroom.wire.targets import Target, is_provider_host, model_from_path, target
@@ -83,6 +84,7 @@ class Exchanges:
         self.live = Live()
         self.blocks = Blocks(settings.workspace / "blocks.db")
         self.subscriptions = Subscriptions(settings.subscription)
+        self.spans = Spans() if settings.otel else None
         lists = open_lists(settings.store) if settings.store else None
         self.betas = SessionBetaTracker(settings.beta_sessions, lists)
         self._open: dict[str, Exchange] = {}
@@ -108,6 +110,10 @@ class Exchanges:
         if (settings.context, settings.context_limit) != (self.settings.context, self.settings.context_limit):
             self.engine.windows = _windows(settings, self.originals)
         self.engine.cache, self.engine.promises.settings = settings.cache, settings.ccr
+        if settings.otel != self.settings.otel:
+            if self.spans is not None:
+                self.spans.close()
+            self.spans = Spans() if settings.otel else None
         self.settings = settings
 
     # --- the request -------------------------------------------------------------------------------------------
@@ -131,6 +137,7 @@ class Exchanges:
             return
         mode = wishes.get("x-headroom-mode", self.settings.mode)
         exchange = Exchange(aim, mode, wishes.get("x-headroom-project"))
+        exchange.traceparent = request.headers.get("traceparent", "")
         self._open[flow.id] = exchange
         if request.stream or request.raw_content is None:
             exchange.reason = "streamed: stream_large_bodies is set"
@@ -402,6 +409,7 @@ class Exchanges:
 
     def _close(self, exchange: Exchange) -> None:
         """Write it down when the end of its answer is on its way: a thread that computes would hold that up."""
+        exchange.ended = time.time()
         self._closed.append(exchange)
         asyncio.get_running_loop().call_later(WRITE_AFTER, self._write_next)
 
@@ -424,6 +432,8 @@ class Exchanges:
             self.blocks.add(row.session, row.id, row.time, exchange.rewrite.blocks)
         if exchange.plan is not None:
             self.subscriptions.record(exchange.plan, row.cost_usd, row.cost_without_usd)
+        if self.spans is not None:
+            self.spans.record(row, exchange.ended - exchange.started, exchange.traceparent)
         self.live.add(row, steps_of(exchange.rewrite.blocks, exchange.arrived) if exchange.rewrite else ())
 
     def close(self) -> None:
@@ -441,6 +451,8 @@ class Exchanges:
         log.info("%s", summary(self.ledger.totals(since=self._started)))
         if self.shared is not None:
             self.shared.close()
+        if self.spans is not None:
+            self.spans.close()
         self.ledger.close()
         self.blocks.close()
         self.memory.close()

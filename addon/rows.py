@@ -37,6 +37,7 @@ class Exchange:
     mode: str
     project: str | None = None
     started: float = field(default_factory=time.time)
+    ended: float = 0.0
     rewrite: Rewrite | None = None
     outcome: str = "passed"
     reason: str = ""
@@ -51,6 +52,7 @@ class Exchange:
     status: int = 0
     reader: UsageReader | None = None
     plan: Reading | None = None
+    traceparent: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 

@@ -20,6 +20,7 @@ from headroom.models import overrides
 from headroom.session.betas import sessions_kept
 from headroom.settings import Setting, load_config, proxy_options
 from headroom.stores.remote import store_url
+from headroom.telemetry.spans import check_installed
 from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
 from headroom.transforms.profiles import Profile, checked_profile
 from headroom.wire.targets import parse_hosts
@@ -135,6 +136,12 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "Further names under which clients reach this proxy itself, as name,name:port. localhost and addresses are "
         "understood anyway; any other name could be one that a web page made point here.",
     ),
+    (
+        "headroom_otel",
+        False,
+        "Send a span of each exchange to an OpenTelemetry collector, by the conventions for generative AI and without "
+        "content. Where it is say OTEL_EXPORTER_OTLP_ENDPOINT and its kin. Needs the extra otel.",
+    ),
 )
 
 
@@ -144,7 +151,7 @@ class Settings:
     ``beta_sessions`` how many sessions' beta headers are kept, ``api_key`` what has to be shown or "", ``api_hosts``
     names of the proxy itself, ``smart_crusher`` how structured data is cut down, ``context`` what goes when a
     conversation no longer fits into ``context_limit`` tokens (0: as many as its model takes), ``store`` the URL of what
-    several proxies share or ""."""
+    several proxies share or "", ``otel`` whether spans are sent."""
 
     mode: Mode
     workspace: Path
@@ -165,6 +172,7 @@ class Settings:
     context: str = "off"
     context_limit: int = 0
     store: str = ""
+    otel: bool = False
 
 
 def stated() -> dict[str, Setting]:
@@ -194,6 +202,8 @@ def read_settings(options: Options) -> Settings:
     milliseconds = options.headroom_time_budget
     if milliseconds < 1:
         raise _wrong("headroom_time_budget", milliseconds, "milliseconds, at least 1")
+    if options.headroom_otel:
+        check_installed()
     overrides()  # a wrong models.json is told now, and not when a bill is due
     ttl = options.headroom_cache_ttl
     if ttl not in LIVES:
@@ -230,6 +240,7 @@ def read_settings(options: Options) -> Settings:
         context,
         options.headroom_context_limit,
         store_url(options.headroom_store),
+        options.headroom_otel,
     )
 
 
