@@ -177,7 +177,9 @@ class Api:
         return JSONResponse(self.originals.stats())
 
     def clear(self, _: Request) -> Response:
-        return JSONResponse({"status": "cleared", "entries": 0})
+        from headroom.semantic_cache.cache import FILE, clear
+
+        return JSONResponse({"status": "cleared", "entries": clear(self.world.running.workspace / FILE)})
 
     def openapi(self, _: Request) -> Response:
         return JSONResponse(document(__version__))

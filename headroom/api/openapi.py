@@ -112,7 +112,9 @@ def _paths() -> Json:
             )
         },
         "/metrics": {"get": _text("The same for Prometheus.", "text/plain")},
-        "/cache/clear": {"post": _get("Forget what the semantic cache holds.", _object("status", "entries"))},
+        "/cache/clear": {
+            "post": _get("Forget what the semantic cache holds.", _object("status", "entries"), errors=(401, 503))
+        },
         "/v1/compress": {
             "post": {
                 **_get(

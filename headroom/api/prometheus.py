@@ -63,6 +63,16 @@ class _Sums(Collector):
             saved.add_metric([name], tokens)
         yield saved
         yield GaugeMetricFamily("headroom_started_time_seconds", "When this proxy started.", self._world.started)
+        used = GaugeMetricFamily(
+            "headroom_plan_used_ratio", "How full a plan's window is, 0 to 1.", labels=["provider", "window"]
+        )
+        told: set[tuple[str, str]] = set()  # of several accounts the one that was heard of last
+        for plan in self._world.subscriptions.plans():
+            for window in plan.windows:
+                if (plan.provider, window.name) not in told:
+                    told.add((plan.provider, window.name))
+                    used.add_metric([plan.provider, window.name], window.used)
+        yield used
         spent = budget(self._world)
         yield GaugeMetricFamily("headroom_spent_today_usd", "USD billed today (UTC).", _number(spent["spent_usd"]))
         if spent["limit_usd"] is not None:

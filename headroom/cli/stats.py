@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headroom import paths
 from headroom.cli.output import moment, new_table, print_json, print_table, share, sparkline, usd
+from headroom.cli.plans import plans, print_plans
 from headroom.cli.store import chosen_store
 from headroom.errors import StorageError
 from headroom.ledger import Breaks, Ledger, Totals
@@ -29,6 +30,7 @@ def show_stats(since: str, by: str | None, as_json: bool) -> None:
         groups = open_ledger.by(by, begin) if by else []
         breaks = open_ledger.breaks(begin)
         days = by_day(open_ledger, DAYS)
+    known = plans()
     if as_json:
         named = {"by": by, "groups": [{"name": name, **as_data(part)} for name, part in groups]} if by else {}
         print_json(
@@ -38,6 +40,7 @@ def show_stats(since: str, by: str | None, as_json: bool) -> None:
                 "totals": as_data(sums),
                 "days": [{"day": day, "saved_usd": s.saved_usd, "tokens_saved": s.tokens_saved} for day, s in days],
                 "breaks": [asdict(one) for one in breaks],
+                "plans": [asdict(plan) for plan in known],
                 **named,
             }
         )
@@ -56,6 +59,8 @@ def show_stats(since: str, by: str | None, as_json: bool) -> None:
         print(f"\nnet saving, {DAYS} days  {sparkline(saved)}  {usd(max(saved))} at the most")
         if breaks:
             _print_breaks(breaks)
+        if known:
+            print_plans(known)
 
 
 def show_sessions(limit: int, as_json: bool) -> None:

@@ -135,3 +135,21 @@ def open_cache(config: SemanticCacheConfig, url: str = "", path: Path | None = N
     limits = Limits(ttl=float(config.ttl_seconds), session_seconds=0.0, entries=config.max_entries)
     entries = open_entries(url, path or paths.workspace_dir() / FILE, limits)
     return SemanticCache(config, entries, embedder())
+
+
+def clear(path: Path | None = None) -> int:
+    """Forget every answer in a file, by default ${WORKSPACE}/semantic_cache.db; how many there were.
+
+    Raises StorageError when it can't be used.
+    """
+    path = path or paths.workspace_dir() / FILE
+    if not path.exists():
+        return 0
+    entries = open_entries("", path, Limits(session_seconds=0.0, entries=1_000_000))
+    try:
+        found = entries.of_session("")
+        for entry in found:
+            entries.forget(entry.hash)
+        return len(found)
+    finally:
+        entries.close()

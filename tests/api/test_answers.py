@@ -4,12 +4,16 @@ import json
 import time
 
 import pytest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from headroom.api.live import Step
 from headroom.api.world import content_token
 from headroom.ccr.originals import original_of
 from headroom.session.standing import BlockReport
+from headroom.stores.entries import Entry, Limits
+from headroom.stores.opening import open_entries
 from headroom.subscription import Reading, Window
 from tests.api.conftest import Place
 from tests.ledger.rows import exchange
@@ -161,14 +165,49 @@ def test_the_figures_are_the_ledgers(client: TestClient, place: Place) -> None:
 
 
 def test_metrics_are_in_prometheus_format(client: TestClient, place: Place) -> None:
+    place.ledger.record(exchange(model='a "quoted" \\ model\n'))
     place.ledger.record(exchange())
     place.live.add(exchange(rewrite_ms=3.0))
-    text = client.get("/metrics").text
-    assert 'headroom_saved_tokens_total{model="claude-sonnet-4-5"} 300.0' in text
-    assert 'headroom_strategy_saved_tokens_total{strategy="repeats"} 250.0' in text
-    assert "headroom_rewrite_seconds_count 1.0" in text
-    assert "headroom_rewrite_seconds_count 1.0" in client.get("/metrics").text  # none is counted twice
-    assert "headroom_budget_usd 10.0" in text
+    place.subscriptions.record(Reading("anthropic", (Window("5 hours", 0.4, time.time() + 9000, 300),)))
+    families = metrics(client)
+    models = {"claude-sonnet-4-5": 300.0, "a ?quoted? ? model?": 300.0}
+    assert {s.labels["model"]: s.value for s in families["headroom_saved_tokens"].samples} == models
+    assert {s.labels["strategy"]: s.value for s in families["headroom_strategy_saved_tokens"].samples} == {
+        "line-numbers": 100.0,
+        "repeats": 500.0,
+    }
+    assert sample(families, "headroom_rewrite_seconds_count") == 1.0
+    assert sample(metrics(client), "headroom_rewrite_seconds_count") == 1.0  # none is counted twice
+    assert sample(families, "headroom_budget_usd") == 10.0
+    [used] = families["headroom_plan_used_ratio"].samples
+    assert (used.labels, used.value) == ({"provider": "anthropic", "window": "5 hours"}, 0.4)
+    kinds = {s.labels["kind"]: s.value for s in families["headroom_billed_tokens"].samples}
+    assert (kinds["cache_read"], kinds["output"]) == (40_000.0, 300.0)
+    assert all(
+        family.documentation and family.type in ("counter", "gauge", "histogram") for family in families.values()
+    )
+
+
+def metrics(client: TestClient) -> dict[str, Metric]:
+    """/metrics as Prometheus' own parser reads it."""
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+
+def sample(families: dict[str, Metric], name: str) -> float:
+    [value] = [s.value for family in families.values() for s in family.samples if s.name == name]
+    return float(value)
+
+
+def test_the_semantic_cache_can_be_cleared(client: TestClient, place: Place) -> None:
+    assert client.post("/cache/clear").json() == {"status": "cleared", "entries": 0}
+    path = place.running.workspace / "semantic_cache.db"
+    entries = open_entries("", path, Limits())
+    entries.put([Entry("1" * 24, "", "place", "", time.time(), 3, b"abc")])
+    assert client.post("/cache/clear").json() == {"status": "cleared", "entries": 1}
+    assert entries.get("1" * 24) is None
+    entries.close()
 
 
 def test_events_come_as_exchanges_end_and_go_on_after_the_last(client: TestClient, place: Place) -> None:

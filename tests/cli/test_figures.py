@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from headroom.ledger import Exchange, Ledger
+from headroom.subscription import Reading, Subscriptions, Window
 from tests.cli.conftest import Place
 from tests.ledger.rows import exchange
 from tests.support.proxy import ROOT
@@ -178,3 +179,16 @@ def test_a_reader_that_goes_away_is_no_error(filled: Place) -> None:
     process.stdout.close()
     process.wait(20)
     assert process.stderr.read() == ""
+
+
+def test_stats_show_how_full_a_plan_is_and_what_was_gained(filled: Place) -> None:
+    now = time.time()
+    state = Subscriptions(filled.workspace / "subscription_state.json")
+    reading = Reading("anthropic", (Window("7 days", 0.42, now + 3 * 86400, 10080, "allowed"),))
+    for second in range(0, 241, 60):
+        state.record(reading, 0.1, 0.2, now=now - 300 + second)
+    said = filled.headroom("stats", "--since", "all").stdout
+    line = next(line for line in said.splitlines() if "Claude plan" in line)
+    assert "7 days" in line and "42 %" in line and "3 days" in line and "4 min" in line
+    [plan] = json.loads(filled.headroom("stats", "--json").stdout)["plans"]
+    assert plan["windows"][0]["used"] == 0.42
