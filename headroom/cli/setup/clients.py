@@ -87,7 +87,7 @@ def _aider(proxy: Proxy) -> Edit:
         f"openai-api-base: {proxy.base}/v1",
         "set-env:",
         f"  - ANTHROPIC_API_BASE={proxy.base}",
-        f"  - GEMINI_API_BASE={proxy.base}",
+        f"  - GEMINI_API_BASE={proxy.base}/v1beta",
     )
     return LinesEdit(lines, ("openai-api-base", "set-env"))
 
