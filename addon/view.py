@@ -16,7 +16,7 @@ SHOWN_LINES = 40
 
 
 class HeadroomContentview(Contentview):
-    """Shows the request of a flow block by block: before, after, tokens, strategy, or why it was left."""
+    """Shows the request of a flow block by block: before, after, tokens, strategy, original, or why it was left."""
 
     @property
     def name(self) -> str:
@@ -67,6 +67,8 @@ def render(report: Mapping[str, Any], original: bytes) -> Iterator[str]:
         done = ", ".join(f"{name} {saved:,}" for name, saved in sorted(block.saved.items(), key=_by_gain))
         yield head + f"{block.before:,} -> {block.after:,} tokens ({done}){'' if block.new else ', as before'}"
         start, end = block.span
+        if block.hash:
+            yield f"  original {block.hash}, as it came: headroom retrieve {block.hash}"
         yield "  before"
         yield from _excerpt(original[start:end].decode("utf-8", "replace"))
         yield "  after"

@@ -10,7 +10,8 @@ from mitmproxy import contentviews, http, io
 from mitmproxy.test import taddons, tflow
 
 from addon import HeadroomAddon
-from addon.view import HeadroomContentview
+from addon.view import HeadroomContentview, render
+from headroom.session.standing import BlockReport
 from tests.support.answers import Answer
 from tests.support.coding import REFERENCE, Coding, results, source
 from tests.support.stage import stage
@@ -75,6 +76,24 @@ def test_a_rewritten_request_is_shown_block_by_block_before_and_after(seen: Seen
     assert after.strip() == f"| {results(received)['toolu_3']}"
     assert flows["rewritten"].metadata["headroom_original"] == sent
     assert flows["rewritten"].request.content == received
+
+
+def test_a_block_that_something_was_left_out_of_names_its_original() -> None:
+    original, hash = b'"200 items"', "0a" * 12
+    marker = f"[200 items compressed to 15. Retrieve more: hash={hash}]"
+    block = BlockReport((0, len(original)), 2, "catalogue", "", 900, 80, {"json": 820}, "", True, marker, hash=hash)
+    said = {
+        "session": "s",
+        "client": "c",
+        "model": "m",
+        "tokens_before": 9,
+        "tokens_after": 8,
+        "reason": "",
+        "cache": [],
+    }
+    lines = list(render({**said, "blocks": [tuple(block), tuple(block._replace(hash=""))]}, original))
+    assert lines.count(f"  original {hash}, as it came: headroom retrieve {hash}") == 1
+    assert lines.index(f"    | {marker}") > lines.index('    | "200 items"') > lines.index("  before")
 
 
 def test_the_flow_list_shows_what_was_saved(seen: Seen) -> None:

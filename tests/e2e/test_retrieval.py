@@ -37,6 +37,7 @@ DONE = "10010 cents."
 WANTED = '"order": 5077, "customer": "customer 539", "cents": 10010'
 """Of the output, in the middle of what is left out."""
 MARKER = re.compile(r"Retrieve more: hash=([0-9a-f]{24})")
+MARKER_WITH = re.compile(r"Retrieve more with (\w+): hash=([0-9a-f]{24})")
 
 
 @pytest.fixture(scope="module")
