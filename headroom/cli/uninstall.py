@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from headroom import paths
+from headroom.api.world import TOKEN_FILE
 from headroom.cli import authority, running
 from headroom.cli.setup import manage
 from headroom.cli.setup.clients import CLIENTS
@@ -26,7 +27,7 @@ DATABASES = ("ledger", "state", "originals", "memory", "semantic_cache", "blocks
 FILES = (
     *(f"{name}.db*" for name in DATABASES),
     *("proxy_savings.json*", "toin.json*", "subscription_state.json*", "session_stats.jsonl", "setup.json"),
-    *("ca-bundle-*.pem", "models.json", "config.toml", running.state_file(Path()).name),
+    *("ca-bundle-*.pem", "models.json", "config.toml", running.state_file(Path()).name, TOKEN_FILE),
 )
 FOLDERS = ("logs", "backups", "plugins")
 OWN_FOLDER = ".headroom"
