@@ -12,13 +12,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from headroom.errors import ConfigurationError, without_message
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from headroom.stores.entries import Entries, Limits
     from headroom.stores.lists import Lists
     from headroom.transforms.base import Compressed, Context, Transform
@@ -51,7 +52,7 @@ class Plugin:
     package: str
     version: str
     wanted: bool
-    point: EntryPoint
+    point: "EntryPoint"
 
     def load(self) -> Any:
         """What the entry point names. Raises whatever its import raises."""
@@ -60,6 +61,8 @@ class Plugin:
 
 def plugins(group: str) -> list[Plugin]:
     """What is installed, by name; of two of one name, the one of the package that comes first in the alphabet."""
+    from importlib.metadata import entry_points  # takes a while to load
+
     names = wanted()
     found: dict[str, Plugin] = {}
     for point in entry_points(group=group):
