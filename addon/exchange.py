@@ -16,6 +16,7 @@ from typing import cast
 from mitmproxy import ctx, http
 from mitmproxy.addons.clientplayback import ReplayHandler
 
+from addon.answers import KNOWN, Answers
 from addon.plans import reading_of, usage_tap
 from addon.rows import REFUSED, Exchange, describe, error_body, figures, one_line, summary, take_back
 from addon.settings import MODES, Settings, parse_profiles
@@ -34,6 +35,7 @@ from headroom.ledger import Ledger
 from headroom.ledger.blocks import Blocks
 from headroom.ledger.shared import share
 from headroom.models import price_for
+from headroom.semantic_cache.cache import FILE, open_cache
 from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key, is_sticky
 from headroom.session.identity import lower_headers
 from headroom.session.shared import open_memory
@@ -87,6 +89,7 @@ class Exchanges:
         self.spans = Spans() if settings.otel else None
         lists = open_lists(settings.store) if settings.store else None
         self.betas = SessionBetaTracker(settings.beta_sessions, lists)
+        self.answers = self._answers(settings)
         self._open: dict[str, Exchange] = {}
         self._upgrades: dict[str, Socket] = {}
         self._wishes: dict[str, dict[str, str]] = {}
@@ -103,12 +106,16 @@ class Exchanges:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._warm = self._pool.submit(count, "the vocabulary is loaded once, and no request pays for it")
         self._writer.submit(price_for, "anthropic", "claude-sonnet-4-5")
+        self._writer.submit(self.answers.open)
         self._writer.submit(gc.freeze)  # what is loaded by now stays: looking it through again takes 60 ms each time
 
     def configure(self, settings: Settings) -> None:
         """Go on with other settings of the same workspace."""
         if (settings.context, settings.context_limit) != (self.settings.context, self.settings.context_limit):
             self.engine.windows = _windows(settings, self.originals)
+        if settings.semantic_cache != self.settings.semantic_cache:
+            self._writer.submit(self.answers.close)
+            self.answers = self._answers(settings)
         self.engine.cache, self.engine.promises.settings = settings.cache, settings.ccr
         if settings.otel != self.settings.otel:
             if self.spans is not None:
@@ -173,6 +180,11 @@ class Exchanges:
             exchange.reason = untouched
             return
         exchange.arrived = body
+        if mode == "optimize" and aim.kind != "count_tokens" and not exchange.reason:
+            exchange.asked = await self.answers.find(flow, aim.shape, body, self._pool, self.settings.time_budget)
+            if flow.response is not None:
+                exchange.reason = KNOWN
+                return
         raw = self._raw(aim, request, headers, body)
         await self._rewrite(exchange, replace(raw, tool_profiles={**raw.tool_profiles, **asked}))
         if exchange.rewrite is not None:
@@ -318,6 +330,8 @@ class Exchanges:
             self._upgrades.pop(flow.id, None)  # the provider does not want it
             return
         exchange.status, exchange.first_byte = response.status_code, time.time() - exchange.started
+        if exchange.reason == KNOWN:  # nothing was billed
+            return
         exchange.plan = reading_of(response)
         if exchange.original is not None and response.status_code in REFUSED:
             response.stream = False  # the original is sent first, which may be taken
@@ -328,8 +342,12 @@ class Exchanges:
             response.headers.get("content-encoding", ""),
         )
 
+        asked = exchange.asked
+
         def tap(chunk: bytes) -> bytes:
             reader.feed(chunk)
+            if asked is not None:
+                asked.add(chunk)
             return chunk
 
         response.stream = tap
@@ -344,6 +362,8 @@ class Exchanges:
         held_back = exchange.reader is None and not flow.response.stream
         if exchange.original is not None and held_back and exchange.status in REFUSED:
             await self._send_original(flow, exchange)
+        if exchange.asked is not None:
+            self._writer.submit(self.answers.keep, flow, exchange.asked, exchange.target.shape)
         self.ended(flow)
 
     async def _send_original(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
@@ -459,6 +479,11 @@ class Exchanges:
         self.betas.close()
         self.learner.close()
         self.originals.close()
+        self.answers.close()
+
+    def _answers(self, settings: Settings) -> Answers:
+        path = settings.workspace / FILE
+        return Answers(settings.semantic_cache, lambda config: open_cache(config, path=path))
 
     def _kept(self, hash: str) -> tuple[str, str] | None:
         """The tool and the text of an original."""

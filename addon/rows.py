@@ -7,6 +7,7 @@ from typing import Any
 
 from mitmproxy import http
 
+from addon.answers import Asked
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
 from headroom.ledger import Totals
@@ -53,6 +54,8 @@ class Exchange:
     reader: UsageReader | None = None
     plan: Reading | None = None
     traceparent: str = ""
+    asked: Asked | None = None
+    """The question, where its answer is to be kept."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +13,7 @@ from headroom import paths
 from headroom.api.gate import KEY_VARIABLE
 from headroom.cache import CacheSettings
 from headroom.ccr.ways import LEVELS, RETRIEVALS, CcrSettings
-from headroom.config import crusher_of
+from headroom.config import SemanticCacheConfig, crusher_of
 from headroom.engine import Mode
 from headroom.errors import ConfigurationError
 from headroom.models import overrides
@@ -25,6 +25,7 @@ from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
 from headroom.transforms.profiles import Profile, checked_profile
 from headroom.wire.targets import parse_hosts
 
+SEMANTIC_CACHE = SemanticCacheConfig()
 MODES = ("optimize", "audit", "off")
 CONTEXTS = ("off", "intelligent", "rolling")
 LIVES = ("", "auto", "5m", "1h")
@@ -119,6 +120,12 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "say that it pays). Empty: as the client says.",
     ),
     (
+        "headroom_semantic_cache",
+        True,
+        "Answer programs' questions from the answers to the same or very similar ones, where semantic_cache in "
+        "config.toml or the environment enables that.",
+    ),
+    (
         "headroom_stable_prefix",
         False,
         "Move what a system prompt says of now (date, time, ids) to its end and sort tools by name, so that what "
@@ -149,9 +156,10 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
 class Settings:
     """``hosts`` maps further hosts to shapes, ``time_budget`` is in seconds, ``budget_usd`` per day or None,
     ``beta_sessions`` how many sessions' beta headers are kept, ``api_key`` what has to be shown or "", ``api_hosts``
-    names of the proxy itself, ``smart_crusher`` how structured data is cut down, ``context`` what goes when a
-    conversation no longer fits into ``context_limit`` tokens (0: as many as its model takes), ``store`` the URL of what
-    several proxies share or "", ``otel`` whether spans are sent."""
+    names of the proxy itself, ``smart_crusher`` how structured data is cut down, ``semantic_cache`` which
+    questions are answered from what was answered before, ``context`` what goes when a conversation no longer fits into
+    ``context_limit`` tokens (0: as many as its model takes), ``store`` the URL of what several proxies share or "",
+    ``otel`` whether spans are sent."""
 
     mode: Mode
     workspace: Path
@@ -169,6 +177,7 @@ class Settings:
     api_key: str
     api_hosts: frozenset[str]
     smart_crusher: SmartCrusherConfig = SMART_CRUSHER
+    semantic_cache: SemanticCacheConfig = SEMANTIC_CACHE
     context: str = "off"
     context_limit: int = 0
     store: str = ""
@@ -237,6 +246,7 @@ def read_settings(options: Options) -> Settings:
         os.environ.get(KEY_VARIABLE, "").strip(),
         _names(options.headroom_api_hosts),
         crusher_of(config),
+        replace(config.semantic_cache, enabled=config.semantic_cache.enabled and options.headroom_semantic_cache),
         context,
         options.headroom_context_limit,
         store_url(options.headroom_store),

@@ -21,6 +21,9 @@ _PATHS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"/responses$"), "openai-responses"),
     (re.compile(r":(?:generateContent|streamGenerateContent)$"), "gemini"),
 )
+KEYS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "openai-organization", "openai-project")
+"""Headers that say whose request it is."""
+VERSIONS = ("anthropic-version", "anthropic-beta", "openai-beta", "accept")
 _telling = re.compile(
     r"\d+(?:[.,:]\d+)*|[\w-]*[_./@\\][\w./@\\-]*\w|\b[a-z]+[A-Z]\w*|\"[^\"\n]*\"|`[^`\n]*`"
     r"|\b(?:not?|never|none|nothing|nobody|without|except|unless|isn|aren|don|doesn|didn|won|can|cannot|mustn)\b(?='t)?"
@@ -44,6 +47,12 @@ class Question:
 def shape_of(path: str) -> str:
     """The shape of requests to a path; "" for one that asks no model."""
     return next((shape for pattern, shape in _PATHS if pattern.search(path)), "")
+
+
+def tenant(headers: Mapping[str, str]) -> str:
+    """Who asks, and by which version of an API, as a hash; ``headers`` with lower-case names."""
+    whose = [f"{name}:{headers.get(name, '')}" for name in (*KEYS, *VERSIONS)]
+    return sha256("\0".join(whose).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def question(shape: str, url: str, body: bytes, config: SemanticCacheConfig, tenant: str = "") -> Question:

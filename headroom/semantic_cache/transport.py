@@ -4,13 +4,12 @@ import copy
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache as once
-from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
 from headroom.errors import without_message
 from headroom.semantic_cache.cache import Answer, SemanticCache
-from headroom.semantic_cache.questions import Question, question, shape_of
+from headroom.semantic_cache.questions import Question, question, shape_of, tenant
 from headroom.wire.decoding import decoder
 from headroom.wire.usage import UsageReader
 
@@ -18,9 +17,6 @@ log = logging.getLogger(__name__)
 KEPT = ("content-type", "request-id", "x-request-id")
 """Headers of an answer that come back with it."""
 HIT = "x-headroom-cache"
-KEYS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "openai-organization", "openai-project")
-"""Headers that say whose request it is."""
-VERSIONS = ("anthropic-version", "anthropic-beta", "openai-beta", "accept")
 ENDS = (b"data: [DONE]", b'"message_stop"', b'"response.completed"', b'"response.incomplete"')
 """Of which one stands in the last event of a stream: SDKs read no further."""
 TAIL = 100_000
@@ -137,10 +133,8 @@ def _asks(request: Any) -> bool:
 
 
 def _question(request: Any, body: bytes, cache: SemanticCache) -> Question:
-    whose = [f"{name}:{request.headers.get(name, '')}" for name in (*KEYS, *VERSIONS)]
-    tenant = sha256("\0".join(whose).encode()).hexdigest()
     url = str(request.url.copy_remove_param("key"))
-    return question(shape_of(request.url.path), url, body, cache.config, tenant)
+    return question(shape_of(request.url.path), url, body, cache.config, tenant(request.headers))
 
 
 def _found(cache: SemanticCache, asked: Question | None) -> Answer | None:

@@ -21,10 +21,14 @@ class Proxied:
     def __init__(self, addon: HeadroomAddon) -> None:
         self._addon = addon
 
-    async def send(self, headers: Mapping[str, str], said: str = "Hello!", url: str = ANTHROPIC) -> http.HTTPFlow:
-        """The flow of a request of one conversation, when it has been handled."""
-        if url == ANTHROPIC:
-            body: Any = {"model": MODEL, "max_tokens": 9, "system": SYSTEM}
+    async def send(
+        self, headers: Mapping[str, str], said: str = "Hello!", url: str = ANTHROPIC, body: Any = None
+    ) -> http.HTTPFlow:
+        """The flow of a request of one conversation, or with this body, when it has been handled."""
+        if body is not None:
+            pass
+        elif url == ANTHROPIC:
+            body = {"model": MODEL, "max_tokens": 9, "system": SYSTEM}
             body["messages"] = [{"role": "user", "content": said}]
         else:
             body = {"model": "gpt-5", "instructions": SYSTEM, "input": said}

@@ -38,7 +38,7 @@ def run(mode: str | None, port: int | None, web: bool, settings: tuple[str, ...]
 @click.option("--no-optimize", is_flag=True, help="The same as --mode off.")
 @click.option("--no-ccr-responses", is_flag=True, help="Leave the model's calls for originals to the client.")
 @click.option("--no-ccr-expansion", is_flag=True, help="Bring no original back before it is asked for.")
-@click.option("--no-cache", is_flag=True, help="Answer nothing from a semantic cache; the proxy never does anyway.")
+@click.option("--no-cache", is_flag=True, help="Answer nothing from the semantic cache.")
 @click.option("--memory", "with_memory", is_flag=True, help="Serve the MCP tools with notes on the next port, too.")
 @options.database
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", callback=options.settings, help=options.SETTING)
@@ -76,6 +76,7 @@ def proxy(
     wishes = {
         "headroom_mode": "off" if no_optimize else mode,
         "headroom_budget": budget,
+        "headroom_semantic_cache": "false" if no_cache else None,
         "headroom_ccr_responses": "false" if no_ccr_responses else None,
         "headroom_ccr_expansion": "false" if no_ccr_expansion else None,
     }
