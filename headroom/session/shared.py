@@ -8,6 +8,7 @@ proxies could not know of it. When the store comes back without what it had, the
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class SharedMemory:
     def __init__(self, copies: SqliteMemory, lists: Lists) -> None:
         self._copies = copies
         self._lists = lists
+        self._teller = ThreadPoolExecutor(1, "headroom-left-alone")
 
     @property
     def problem(self) -> str:
@@ -73,6 +75,9 @@ class SharedMemory:
 
     def leave_alone(self, session: str, reason: str) -> None:
         self._copies.leave_alone(session, reason)
+        self._teller.submit(self._tell, session, reason)  # whoever says this may be the event loop
+
+    def _tell(self, session: str, reason: str) -> None:
         key = _left_alone(session)
         try:
             self._lists.add([Item(key, key, reason.encode("utf-8", "replace"))])
@@ -84,6 +89,7 @@ class SharedMemory:
 
     def close(self) -> None:
         """Let go of the connection and of the copies."""
+        self._teller.shutdown()
         self._lists.close()
         self._copies.close()
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from headroom.session import memory
 from tests.support.servers import (
     PostgresProcess,
     RedisProcess,
@@ -21,6 +22,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no server that hangs."""
     for name, value in PATIENCE.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(memory, "BUSY_SECONDS", 30.0)
 
 
 @pytest.fixture(scope="session")
