@@ -3,7 +3,7 @@
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ MOST_PLACES = 5_000
 SEED = 4
 """Characters that a line must have to start a search."""
 
+STRIDE = 16
+"""Lines of a run that are compared at once, where as many are alike before them."""
 LEAST = 60
 """Characters in a run below which a reference can't be shorter."""
 
@@ -40,6 +42,10 @@ class Run(NamedTuple):
 def key(line: Line) -> int:
     """Equal for equal lines, another for a piece inside a line."""
     return hash(line.text) ^ _INSIDE if line.inside else hash(line.text)
+
+
+def _equal(keys: array[int], place: int, mine: array[int], i: int) -> bool:
+    return keys[place : place + STRIDE] == mine[i : i + STRIDE]
 
 
 def _both(quotation: str, shown: bool) -> bool:
@@ -119,7 +125,7 @@ class LineIndex:
                 elif len(known) < PLACES:
                     places[number] = (*known, place)
 
-    def longest(self, mine: Sequence[int], i: int, done: int, upto: int) -> Run:
+    def longest(self, mine: array[int], i: int, done: int, upto: int) -> Run:
         """The longest run through line ``i`` of ``mine``, not before ``done``, whose ends are shown, and that stands
         before ``upto``."""
         keys, shown, best = self.keys, self.shown, Run(i, 0, 0)
@@ -129,6 +135,9 @@ class LineIndex:
             ahead, end = 1, min(len(mine) - i, upto - place)
             while ahead < end and keys[place + ahead] == mine[i + ahead]:
                 ahead += 1
+                if ahead == STRIDE:
+                    while ahead + STRIDE <= end and _equal(keys, place + ahead, mine, i + ahead):
+                        ahead += STRIDE
             back = 0
             while i - back > done and keys[place - back - 1] == mine[i - back - 1]:
                 back += 1

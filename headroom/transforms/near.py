@@ -9,6 +9,7 @@ order in which it stands; every other character is in the lines that the referen
 quote: these lines stand nowhere as they are.
 """
 
+from array import array
 from collections.abc import Callable
 
 from headroom.transforms.line_index import LEAST, LineIndex, Run
@@ -57,7 +58,7 @@ def compress(text: str, index: LineIndex, subject: str, count: Callable[[str], i
 
 def _find(lines: list[Line], near: LineIndex) -> list[Place]:
     """The runs of lines that stand in the index, none overlapping."""
-    mine = [key_of(line) for line in lines]
+    mine = array("q", [key_of(line) for line in lines])
     found: list[Place] = []
     done = i = 0
     patience = near.compared + PATIENCE * len(lines)

@@ -43,24 +43,26 @@ def find(lines: list[Line], index: LineIndex) -> Iterator[Place]:
     own.open(OWN)
     own.extend(lines)
     mine, above = own.keys[1:], own.places  # a line's place there is one more than its number
-    done = i = 0
-    patience = index.compared + PATIENCE * len(lines)
-    while i < len(lines) and index.compared + own.compared <= patience:
-        if above.get(mine[i], _NOWHERE)[0] > i and mine[i] not in index.places:
-            i += 1
+    stood = [i for i, key in enumerate(mine) if key in index.places or above.get(key, _NOWHERE)[0] <= i]
+    patience, done = index.compared + PATIENCE * len(lines), 0
+    for i in stood:
+        if i < done:
             continue
+        if index.compared + own.compared > patience:
+            break
         before = index.longest(mine, i, done, len(index.keys))
         again = own.longest(mine, i, i, i + 1)
         where, run = (own, again) if again.length > before.length else (index, before)
-        if _size(lines, run.start, run.start + run.length) >= LEAST:
+        if _is_enough(lines, run):
             yield from places(lines, run, where)
             done = run.start + run.length
             own.shown[run.start + 1 : done + 1] = bytes(run.length)
-        i = max(done, i + 1)
 
 
-def _size(lines: list[Line], start: int, end: int) -> int:
-    return sum([len(line.text) + (not line.inside) for line in lines[start:end]])
+def _is_enough(lines: list[Line], run: Run) -> bool:
+    """Whether so many characters stand in a run that a reference could be shorter."""
+    some = lines[run.start : run.start + min(run.length, LEAST)]
+    return sum([len(line.text) + (not line.inside) for line in some]) >= LEAST
 
 
 def places(lines: list[Line], run: Run, where: LineIndex) -> Iterator[Place]:
@@ -125,7 +127,7 @@ def compress(
     done, left = 0, LOOKED_AT
     for place in find(lines, index):
         run = lines[place.run.start : place.run.start + place.run.length]
-        if _size(run, 0, len(run)) < LEAST or (place.inside and not _is_long(lines, place.run.start, least_line)):
+        if not _is_enough(lines, place.run) or (place.inside and not _is_long(lines, place.run.start, least_line)):
             continue
         if left <= 0:
             break

@@ -88,26 +88,31 @@ class _Series:
         self.texts = list(map(_encode, items))
         self.pairs: list[Pairs] = []
         self.fields: dict[str, _Field] = {}
-        self._paths: dict[tuple[str, str], str] = {}
+        self._paths: dict[str, dict[str, str]] = {}
+        adders: dict[str, tuple[Callable[[int], None], Callable[[Any], None]]] = {}
         for i, item in enumerate(items):
             pairs: Pairs = []
             self._walk("", item, pairs)
             for path, value in pairs:
-                field = self.fields.get(path)
-                if field is None:
+                if path not in adders:
                     field = self.fields[path] = _Field()
-                field.at.append(i)
-                field.values.append(value)
+                    adders[path] = field.at.append, field.values.append
+                add_place, add_value = adders[path]
+                add_place(i)
+                add_value(value)
             self.pairs.append(pairs)
         for field in self.fields.values():
             field.find_numbers()
 
     def _walk(self, path: str, value: Any, pairs: Pairs) -> None:
         if type(value) is dict:
+            paths = self._paths.get(path)
+            if paths is None:
+                paths = self._paths[path] = {}
             for key, part in value.items():
-                under = self._paths.get((path, key))
+                under = paths.get(key)
                 if under is None:
-                    under = self._paths[path, key] = f"{path}.{key}" if path else key
+                    under = paths[key] = f"{path}.{key}" if path else key
                 if type(part) is dict or type(part) is list:
                     self._walk(under, part, pairs)
                 else:
@@ -153,10 +158,17 @@ def _errors(series: _Series, config: SmartCrusherConfig) -> Iterator[int]:
                 for i, v in zip(field.at, field.values, strict=True)
                 if type(v) is Plain and len(v) == 3 and "400" <= v <= "599"
             )
-        texts = [(i, v.lower()) for i, v in zip(field.at, field.values, strict=True) if type(v) is str]
-        together = "\n".join([text for _, text in texts])
+        said = {v for v in field.values if type(v) is str}
+        together = "\n".join(said).lower()
         words = [word for word in _ERROR_WORDS if word in together]
-        yield from (i for i, text in texts if text.strip() in wanted or (words and any(w in text for w in words)))
+        found_in = {v for v in said if _speaks(v.lower(), words, wanted)} if words or wanted else set()
+        if found_in:
+            yield from (i for i, v in zip(field.at, field.values, strict=True) if type(v) is str and v in found_in)
+
+
+def _speaks(text: str, words: Sequence[str], wanted: set[str]) -> bool:
+    """Whether a value has one of the words in it, or is one that is wanted."""
+    return text.strip() in wanted or any(word in text for word in words)
 
 
 def _number(text: str) -> float | None:
