@@ -145,6 +145,16 @@ def test_a_prefix_is_read_while_it_lives() -> None:
     assert alone.bill(longer, 5000.0, 0).cache_read_tokens == 0
 
 
+def test_claude_codes_billing_line_breaks_no_prefix() -> None:
+    """anthropics/claude-code #68900: it is another one in every request, and taken out before caching."""
+    cache, sizes = PrefixCache("anthropic"), []
+    for number, body in enumerate(bodies(2)):
+        line = f"x-anthropic-billing-header: cc_version=2.1; cc_entrypoint=cli; cch={number:05x};"
+        system = [{"type": "text", "text": line}, {"type": "text", "text": "You write code. " * 400}]
+        sizes.append(cache.bill({**json.loads(body), "system": system}, BEGAN, 5))
+    assert sizes[1].cache_read_tokens == sizes[0].cache_write_tokens > 1024
+
+
 def test_the_command_says_it_for_people_and_programs(place: Place) -> None:
     file = place.home / "mine.har"
     as_har(file, bodies())

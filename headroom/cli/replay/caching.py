@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from headroom.session.identity import without_billing_line
 from headroom.tokenizers import count
 from headroom.wire.usage import Usage
 
@@ -93,10 +94,17 @@ def _anthropic(body: Mapping[str, Any]) -> Iterator[Part]:
         Part(place, {k: v for k, v in block.items() if k != "cache_control"}, _life(block.get("cache_control")))
         for place, blocks in places
         for block in _objects([{"type": "text", "text": blocks}] if isinstance(blocks, str) else blocks)
+        if place != "system" or not _is_billing_line(block)
     ]
     if found and (life := _life(body.get("cache_control"))):
         found[-1] = found[-1]._replace(life=life)
     yield from found
+
+
+def _is_billing_line(block: Mapping[str, Any]) -> bool:
+    """Claude Code's statement to Anthropic, another one in every request, is taken out there before caching."""
+    text = block.get("text")
+    return isinstance(text, str) and bool(text) and not without_billing_line(text)
 
 
 def _openai_chat(body: Mapping[str, Any]) -> Iterator[Part]:
