@@ -102,6 +102,7 @@ class Promises:
             and settings.retrieval in ("auto", "tool")
             and offered.free
             and not client_tool(offered.names)
+            and not offered.announced
             and tool.begins(layout)
         )
 

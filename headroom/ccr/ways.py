@@ -3,13 +3,14 @@
 | way | when | what it costs |
 |---|---|---|
 | native | a file read by a client whose tool takes an offset and a limit | nothing |
-| mcp | the client has our MCP server, or a tool of the same name | nothing |
+| mcp | the client has our MCP server, or a tool of the same name, listed or to be looked for | nothing |
 | tool | our tool was put into the session's first request | the beginning of the prompt, once for a session |
 | command | the agent has a shell, and the user says that ``headroom`` runs in it | nothing |
 
 None where the model can't ask: no tools, a tool choice that forces or forbids them, an answer in a strict schema.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -32,7 +33,10 @@ SHELLS = frozenset(
         *("run_shell_command", "shell_command", "execute_command"),
     )
 )
+SEARCH = "ToolSearch"
+"""Claude Code's tool with which the model looks for tools that are not listed, those of MCP servers above all."""
 REMEMBERED = 200
+_announces = re.compile(rf"^\s*(mcp__\w+__{TOOL})\s*$", re.M).search
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Offered:
     names: frozenset[str] = frozenset()
     free: bool = False
     reason: str = ""
+    announced: str = ""
+    """Our MCP server's tool where Claude Code names it to the model and lists it only when the model looks for it."""
 
 
 class Tools:
@@ -71,7 +77,7 @@ class Tools:
             return Offered(names, reason="tool choice is not the model's")
         if _strict(layout):
             return Offered(names, reason="the answer has a schema")
-        return Offered(names, True)
+        return Offered(names, True, announced=_announced(layout) if SEARCH in names else "")
 
     def _listed(self, layout: Layout) -> frozenset[str]:
         names: frozenset[str] = frozenset()
@@ -96,7 +102,7 @@ def way_back(offered: Offered, injected: bool, retrieval: Retrieval) -> Way | No
     if not offered.free or retrieval in ("off", "native"):
         return None
     if retrieval in ("auto", "mcp"):
-        theirs = client_tool(offered.names)
+        theirs = client_tool(offered.names) or offered.announced
         if theirs:
             return Way("mcp", theirs)
     if injected and retrieval in ("auto", "tool"):
@@ -110,6 +116,18 @@ def client_tool(names: frozenset[str]) -> str:
     """The client's own tool for retrieving, ours by MCP or another of that name; "" when it has none."""
     found = sorted(name for name in names if name.lower().endswith((TOOL, ALIAS)))
     return found[0] if found else ""
+
+
+def _announced(layout: Layout) -> str:
+    """Our MCP server's tool, on a line of its own in what the client says beside the user's words; "" for none."""
+    if TOOL.encode() not in layout.body:
+        return ""
+    for block in layout.blocks:
+        text = layout.text(block) if block.kind == "user" else None
+        found = _announces(text) if text and SEARCH in text else None
+        if found:
+            return found[1]
+    return ""
 
 
 def additional_tools(layout: Layout) -> Span | None:
