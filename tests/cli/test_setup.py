@@ -130,3 +130,9 @@ def test_a_key_is_in_no_diff(place: Place) -> None:
     assert "a%20key" not in said and "headroom:***@127.0.0.1" in said
     held = json.loads((place.home / ".claude" / "settings.json").read_text())
     assert held["env"]["HTTPS_PROXY"] == "http://headroom:a%20key@127.0.0.1:8787"
+
+
+def test_a_client_that_cannot_show_a_key_is_not_set_up_for_a_proxy_that_asks_for_one(place: Place) -> None:
+    place.environment["HEADROOM_API_KEY"] = "a key"
+    said = place.headroom("setup", "gemini", "--yes", code=1).stderr
+    assert "Gemini CLI has no way to show a key" in said and not (place.home / ".gemini").exists()

@@ -50,6 +50,8 @@ class Client:
     note: str = ""
     through_proxy: bool = True
     """Whether its requests go through the proxy from then on."""
+    shows_key: bool = True
+    """Whether it can show the key that a proxy asks for: by a base URL none can."""
 
 
 def _home(variable: str, folder: str) -> Path:
@@ -118,12 +120,14 @@ CLIENTS: Mapping[str, Client] = {
                 Part(lambda: _home("GEMINI_CLI_HOME", "") / ".gemini" / ".env", _gemini),
             ),
             "It reads one .env only: a project's own .gemini/.env or .env takes the place of this one there.",
+            shows_key=False,
         ),
-        Client("aider", "Aider", (Part(lambda: Path("~/.aider.conf.yml").expanduser(), _aider),)),
+        Client("aider", "Aider", (Part(lambda: Path("~/.aider.conf.yml").expanduser(), _aider),), shows_key=False),
         Client(
             "opencode",
             "OpenCode",
             (Part(lambda: _home("XDG_CONFIG_HOME", ".config") / "opencode" / "opencode.json", _opencode),),
+            shows_key=False,
         ),
         Client(
             "cursor",

@@ -43,6 +43,11 @@ def set_up(names: Sequence[str], port: int, confdir: str | None, yes: bool) -> N
     proxy = _proxy(port, confdir)
     for name in names:
         client = CLIENTS[name]
+        if proxy.key and not client.shows_key:
+            raise ConfigurationError(
+                f"{KEY_VARIABLE} is set, and {client.title} has no way to show a key by a base URL; `headroom run` has",
+                {"setting": KEY_VARIABLE},
+            )
         known = {Path(one.file): one for one in done.get(name, ())}
         changes = [_change(part, proxy, known.get(part.file())) for part in client.parts]
         changes = [change for change in changes if change.after != change.before]
