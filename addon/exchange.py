@@ -33,6 +33,7 @@ from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import ConfigurationError, without_message
 from headroom.ledger import Ledger
 from headroom.ledger.blocks import Blocks
+from headroom.ledger.session_stats import append_run
 from headroom.ledger.shared import share
 from headroom.models import price_for
 from headroom.semantic_cache.cache import FILE, open_cache
@@ -474,6 +475,8 @@ class Exchanges:
         if self.spans is not None:
             self.spans.close()
         self.ledger.close()
+        workspace = self.settings.workspace
+        append_run(workspace / "ledger.db", workspace / "session_stats.jsonl", self._started)
         self.blocks.close()
         self.memory.close()
         self.betas.close()

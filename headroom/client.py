@@ -268,7 +268,9 @@ _PROVIDERS: Mapping[str, type[Provider]] = {
 
 def _ccr(settings: HeadroomConfig) -> CcrSettings:
     """What may be left out, and how the model has it back."""
-    retrieval: Retrieval = "auto" if settings.ccr.enabled else "off"
+    retrieval: Retrieval = "tool" if settings.ccr.inject_tool else "auto"
+    if not settings.ccr.enabled:
+        retrieval = "off"
     return CcrSettings(retrieval, settings.ccr.inject_tool, False, settings.profile)
 
 

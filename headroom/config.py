@@ -60,7 +60,8 @@ class CCRConfig:
     store_ttl_seconds: float = 1800.0
     """Seconds after its last use that an original is kept."""
     inject_tool: bool = True
-    """Whether requests are given the tool with which the model asks."""
+    """Whether requests are given the tool with which the model asks, where ``profile`` lets anything be left out.
+    Without, only a tool of that name that the program offers itself is asked for."""
     min_items_to_cache: int = 20
     """Arrays of fewer items are not worth it: they stay whole."""
 

@@ -10,7 +10,9 @@ from headroom import ValidationError, paths
 from headroom.ccr.originals import open_originals
 from headroom.ledger import Ledger
 from headroom.memory import open_memory
+from headroom.subscription import Subscriptions, from_headers
 from headroom.telemetry import Toin
+from tests.contract.proxied import proxied
 from tests.ledger.rows import exchange
 
 type Resource = Callable[..., Path]
@@ -86,6 +88,24 @@ def test_every_resource_is_written_below_the_workspace() -> None:
     made = {path.name for path in work.iterdir()}
     assert {"ledger.db", "proxy_savings.json", "toin.json", "originals.db", "memory.db"} <= made
     assert all(path.stat().st_mode & 0o077 == 0 for path in (work, *work.iterdir())), "for their owner only"
+
+
+async def test_session_stats_are_a_line_of_json_for_each_session() -> None:
+    async with proxied() as proxy:
+        await proxy.send({"x-headroom-session-id": "mine"})
+    (line,) = paths.session_stats_path().read_text().splitlines()
+    found = json.loads(line)
+    assert (found["session"], found["requests"]) == ("mine", 1) and found["began"] <= found["last"]
+
+
+def test_the_subscription_state_is_written_where_its_variable_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADROOM_SUBSCRIPTION_STATE_PATH", str(tmp_path / "plan.json"))
+    reading = from_headers({"anthropic-ratelimit-unified-5h-utilization": "0.5"})
+    assert reading is not None
+    Subscriptions(paths.subscription_state_path()).record(reading)
+    assert json.loads((tmp_path / "plan.json").read_text())
 
 
 def test_plugins_have_a_folder_below_each_root(home: Path) -> None:
