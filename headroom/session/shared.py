@@ -7,6 +7,7 @@ proxies could not know of it. When the store comes back without what it had, the
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
@@ -29,6 +30,9 @@ class SharedMemory:
     def __init__(self, copies: SqliteMemory, lists: Lists) -> None:
         self._copies = copies
         self._lists = lists
+        self._lock = threading.Lock()
+        self._unsure: list[Item] = []
+        """Decisions that the store may have, though it did not say so in time: their blocks left as they came."""
         self._teller = ThreadPoolExecutor(1, "headroom-left-alone")
 
     @property
@@ -49,6 +53,7 @@ class SharedMemory:
         reason = (self._copies.left_alone(session) or "") if session is not None else ""
         flag = _left_alone(session) if session is not None else None
         try:
+            self._withdraw()
             lists = self._lists.find([*wanted, flag] if flag else wanted)
             told = lists.pop(flag, None) if flag else None
             found = _decisions(lists)
@@ -66,12 +71,19 @@ class SharedMemory:
     def remember(self, decisions: Sequence[Decision], known: Known = NOTHING) -> bool:
         if not decisions:
             return True
+        if self._lists.problem:  # then none of it reaches the store
+            return False
+        items = [_item(decision) for decision in decisions]
         try:
-            now = _decisions(self._lists.add([_item(decision) for decision in decisions]))
+            self._withdraw()
+            now = _decisions(self._lists.add(items))
         except StorageError:
+            with self._lock:
+                self._unsure += items
             return False
         self._copy(now, {})
-        return all(stands(decision, now.get(decision.key, ()), known) for decision in decisions)
+        there = (now.get(decision.key, ()) for decision in decisions)
+        return all(not _lacks(some, d) and stands(d, some, known) for d, some in zip(decisions, there, strict=True))
 
     def leave_alone(self, session: str, reason: str) -> None:
         self._copies.leave_alone(session, reason)
@@ -92,6 +104,15 @@ class SharedMemory:
         self._teller.shutdown()
         self._lists.close()
         self._copies.close()
+
+    def _withdraw(self) -> None:
+        """Have nobody use what left here as it came. Raises StorageError."""
+        with self._lock:
+            unsure = list(self._unsure)
+        if unsure:
+            self._lists.add([Item(item.key, _withdrawn(item.variant), b"") for item in unsure])
+            with self._lock:
+                self._unsure = [item for item in self._unsure if item not in unsure]
 
     def _copy(self, found: Known, mine: Known) -> None:
         new = [d for key, some in found.items() for d in some if _lacks(mine.get(key, ()), d)]
@@ -159,6 +180,10 @@ def _left_alone(session: str) -> bytes:
     return blake2b(f"left alone\0{session}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+def _withdrawn(variant: bytes) -> bytes:
+    return blake2b(b"withdrawn" + variant, digest_size=16).digest()
+
+
 def _item(d: Decision) -> Item:
     needs = b"".join(sorted(d.needs))
     said = {
@@ -174,7 +199,12 @@ def _item(d: Decision) -> Item:
 
 
 def _decisions(lists: Mapping[bytes, list[Item]]) -> dict[bytes, list[Decision]]:
-    return {key: [_decision(item) for item in items] for key, items in lists.items()}
+    """What the lists say, without what was withdrawn."""
+    found = {}
+    for key, items in lists.items():
+        gone = {item.variant for item in items if not item.data}
+        found[key] = [_decision(item) for item in items if item.data and _withdrawn(item.variant) not in gone]
+    return {key: some for key, some in found.items() if some}
 
 
 def _decision(item: Item) -> Decision:

@@ -1,13 +1,16 @@
 """What every memory of decisions promises: embedded, or shared by several proxies through a server."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from headroom.errors import StorageError
 from headroom.session.memory import Decision, Memory
-from headroom.session.shared import open_memory
+from headroom.session.shared import SharedMemory, open_memory
+from headroom.stores.lists import Item
+from headroom.stores.opening import open_lists
 from tests.stores.test_servers import eventually
 from tests.support.servers import RedisProcess, redis_program, redis_server
 
@@ -157,12 +160,30 @@ def test_decisions_of_a_single_proxy_are_shared_from_the_day_it_has_a_store(redi
 
 
 def test_an_item_that_is_no_decision_counts_as_no_store(redis_url: str, tmp_path: Path) -> None:
-    from headroom.stores.lists import Item
-    from headroom.stores.opening import open_lists
-
     memory, lists = open_memory(redis_url, tmp_path / "state.db"), open_lists(redis_url)
     lists.add([Item(decision("a").key, b"v" * 16, b"not one of ours")])
     assert memory.find([decision("a").key]) == {}
     assert not memory.remember([decision("a")])
     memory.close()
     lists.close()
+
+
+def test_what_the_store_took_but_said_too_late_is_used_by_nobody(redis_url: str, tmp_path: Path) -> None:
+    one, other = (open_memory(redis_url, tmp_path / name / "state.db") for name in ("one", "other"))
+    assert isinstance(one, SharedMemory)
+    lists = one._lists
+    add = lists.add
+
+    def add_and_be_late(items: Sequence[Item]) -> Mapping[bytes, list[Item]]:
+        add(items)
+        raise StorageError("no answer in time")
+
+    lists.add = add_and_be_late  # type: ignore[method-assign]
+    assert not one.remember([decision("a"), decision("b")])  # so both leave as they came
+    lists.add = add  # type: ignore[method-assign]
+    assert one.find([decision("a").key]) == {}
+    assert other.find([decision("a").key, decision("b").key]) == {}
+    assert not other.remember([decision("b", "another")])
+    assert other.remember([decision("c")])
+    one.close()
+    other.close()
