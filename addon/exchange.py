@@ -22,6 +22,7 @@ from addon.rows import REFUSED, Exchange, describe, error_body, figures, one_lin
 from addon.settings import MODES, Settings, parse_profiles
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
+from headroom import plugins
 from headroom.api.live import Live, steps_of
 from headroom.bookkeeping import to_row
 from headroom.ccr.learning import Learner
@@ -107,6 +108,7 @@ class Exchanges:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._warm = self._pool.submit(count, "the vocabulary is loaded once, and no request pays for it")
         self._writer.submit(price_for, "anthropic", "claude-sonnet-4-5")
+        self._writer.submit(plugins.transforms)
         self._writer.submit(self.answers.open)
         self._writer.submit(gc.freeze)  # what is loaded by now stays: looking it through again takes 60 ms each time
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from headroom.cli.output import sparkline
 from headroom.ledger import Exchange, Ledger
 from headroom.subscription import Reading, Subscriptions, Window
 from tests.cli.conftest import Place
@@ -192,3 +193,20 @@ def test_stats_show_how_full_a_plan_is_and_what_was_gained(filled: Place) -> Non
     assert "7 days" in line and "42 %" in line and "3 days" in line and "4 min" in line
     [plan] = json.loads(filled.headroom("stats", "--json").stdout)["plans"]
     assert plan["windows"][0]["used"] == 0.42
+
+
+def test_the_last_days_are_a_line_of_bars(filled: Place) -> None:
+    days = json.loads(filled.headroom("stats", "--json").stdout)["days"]
+    assert len(days) == 14 and [day["day"] for day in days] == sorted(day["day"] for day in days)
+    assert sum(day["tokens_saved"] for day in days) == 1_200  # what is older is not among them
+    assert sum(day["saved_usd"] for day in days) == pytest.approx(0.02)
+    shown = filled.headroom("stats").stdout.splitlines()[-1]
+    assert re.fullmatch(r"net saving, 14 days  [▁-█]{14}  \$0\.0\d+ at the most", shown), shown
+
+
+@pytest.mark.parametrize(
+    ("numbers", "bars"),
+    [((0.0, 1.0, 7.0), "▁▂█"), ((0.0, 0.0), "▁▁"), ((-7.0, 0.0), "▁█"), ((5.0, 5.0), "██")],
+)
+def test_bars_begin_at_nothing_or_below(numbers: tuple[float, ...], bars: str) -> None:
+    assert sparkline(numbers) == bars
