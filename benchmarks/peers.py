@@ -38,13 +38,13 @@ Texts = dict[str, str]
 """What a model would get of each output."""
 
 
-def install() -> None:
-    """Put each peer into an environment of its own, unless it is there."""
-    for name, package in PACKAGES.items():
+def install(names: Sequence[str] = tuple(PACKAGES)) -> None:
+    """Put each of these peers into an environment of its own, unless it is there."""
+    for name in names:
         if not _program(name, "pip").exists():
             subprocess.run([sys.executable, "-m", "venv", PEERS / name], check=True)
         pip = str(_program(name, "pip"))
-        subprocess.run([pip, "install", "--quiet", "--disable-pip-version-check", package], check=True)
+        subprocess.run([pip, "install", "--quiet", "--disable-pip-version-check", PACKAGES[name]], check=True)
 
 
 def _program(peer_name: str, program: str) -> Path:

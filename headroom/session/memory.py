@@ -138,6 +138,13 @@ class RamMemory:
         """Nothing is open."""
 
 
+class NoMemory(RamMemory):
+    """Remembers nothing: each body is decided by itself."""
+
+    def remember(self, decisions: Sequence[Decision], known: Known = NOTHING) -> bool:
+        return True
+
+
 class SqliteMemory:
     """Decisions in the workspace: they survive a restart, and several proxies share them.
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headroom import CompressResult, ValidationError, compress
+from headroom import CompressResult, ValidationError, compress, compression
 from headroom.cache import CacheSettings
 from headroom.compression import PROVIDERS
 from headroom.engine import Engine, RawRequest
@@ -27,7 +27,7 @@ def through_the_proxy(shape: str, turns: list[list[Any]]) -> list[list[Any]]:
     return sent
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(st.sampled_from(SHAPES), STEPS)
 def test_a_program_sends_the_bytes_that_the_proxy_would_have_sent(shape: str, steps: list[Step]) -> None:
     turns = [messages(shape, steps[:count]) for count in range(len(steps) + 1)]
@@ -35,7 +35,7 @@ def test_a_program_sends_the_bytes_that_the_proxy_would_have_sent(shape: str, st
     assert [dumps(turn) for turn in ours] == [dumps(turn) for turn in through_the_proxy(shape, turns)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(st.sampled_from(SHAPES), STEPS)
 def test_what_was_sent_is_written_the_same_in_every_later_turn(shape: str, steps: list[Step]) -> None:
     before: list[Any] = []
@@ -45,7 +45,7 @@ def test_what_was_sent_is_written_the_same_in_every_later_turn(shape: str, steps
         before = now
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(st.sampled_from(SHAPES), STEPS)
 def test_the_messages_that_are_given_are_never_changed(shape: str, steps: list[Step]) -> None:
     given_messages = messages(shape, steps)
@@ -147,3 +147,25 @@ def test_a_hundred_thousand_messages_are_taken() -> None:
     result = compress(given_messages, model_limit=10_000_000)
     assert len(result.messages) == 100_000
     assert all(ours is theirs for ours, theirs in zip(result.messages, given_messages, strict=True))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(SHAPES), STEPS, STEPS)
+def test_what_was_compressed_before_makes_no_difference(shape: str, steps: list[Step], others: list[Step]) -> None:
+    compression._engines.clear()
+    compression._rewrites.clear()
+    fresh = compress(messages(shape, steps), MODELS[shape])
+    for before in (others, [*steps, *others], others + steps, steps[:-1], others[:1] + steps):
+        compress(messages(shape, before), MODELS[shape])
+        compress(messages(shape, before), MODELS[shape], tool_profiles={"*": "skip"})
+    compression._rewrites.clear()
+    assert compress(messages(shape, steps), MODELS[shape]) == fresh
+    assert compress(messages(shape, steps), MODELS[shape]) == fresh
+
+
+def test_little_is_kept_of_what_was_compressed() -> None:
+    for n in range(100):
+        compress(messages("anthropic", [Step("orders", {}, rows(20, f"{n}"))]), f"claude-{n}")
+    assert len(compression._engines) == compression.ENGINES
+    assert len(compression._rewrites) == compression.REPEATED
+    assert len(compression._counted) <= compression.COUNTED
