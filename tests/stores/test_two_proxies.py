@@ -14,8 +14,11 @@ from headroom.ccr.ways import CcrSettings, Level
 from headroom.engine import AWAY, Engine
 from headroom.session.shared import open_memory
 from headroom.stores import remote
+from tests.context import test_windows
+from tests.context.conversations import task
 from tests.stores.conftest import PATIENCE
 from tests.stores.test_servers import eventually
+from tests.support.originals import RamOriginals
 from tests.support.servers import redis_program, redis_server
 from tests.support.stage import Stage, stage
 from tests.test_engine import FILE, OTHER, body, call, read_twice, result, results, send, text, user
@@ -152,6 +155,24 @@ def test_a_request_costs_one_look_up_and_one_write(
             send(one, messages[: end + 1])
             assert asked in (["find"], ["find", "add"])
             send(other, messages[: end + 3])
+
+
+def test_what_was_dropped_once_is_dropped_by_either(server_url: str, tmp_path: Path) -> None:
+    messages, kept = task(80), RamOriginals()
+    alone, _ = test_windows.run(test_windows.engine(), messages)
+    with contextlib.ExitStack() as stack:
+        memories = [open_memory(server_url, tmp_path / name / "state.db") for name in ("one", "other")]
+        for memory in memories:
+            stack.callback(memory.close)
+        engines = [test_windows.engine(memory, kept) for memory in memories]
+        breaks, before = 0, list[Any]()
+        for end, engine in zip(range(3, len(messages), 2), itertools.cycle(engines), strict=False):
+            now = test_windows.left(test_windows.send(engine, messages[:end]))
+            breaks += now[: len(before)] != before
+            before = now
+        assert 1 < breaks <= len(alone) + 2  # as rarely as with one, and not with every hop; sizes are estimates
+        assert test_windows.left(test_windows.send(engines[0], messages[:end])) == before
+        assert test_windows.left(test_windows.send(engines[1], messages[:end])) == before
 
 
 def prefix(raw: bytes) -> list[bytes]:
