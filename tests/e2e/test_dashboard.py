@@ -54,7 +54,8 @@ class Site:
     def wait_for_rows(self, count: int) -> None:
         """Until so many exchanges of the session are written down: that happens after the answer."""
         end = time.monotonic() + 30
-        while len(httpx.get(f"{self.proxy.url}/sessions/{self.session}", trust_env=False).json()["exchanges"]) < count:
+        url = f"{self.proxy.url}/sessions/{self.session}"
+        while len(httpx.get(url, trust_env=False, timeout=30).json()["exchanges"]) < count:
             assert time.monotonic() < end, "the exchanges are not written down"
             time.sleep(0.05)
 
@@ -100,7 +101,6 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
-    expect.set_options(timeout=PATIENCE)
     return context.new_page()
 
 
@@ -294,7 +294,7 @@ def test_what_was_given_back_is_listed(page: Page, site: Site) -> None:
     original = original_of("all that it was\n" * 20, "session-7", "Bash", "ls")
     store.keep([original])
     store.close()
-    answer = httpx.post(f"{site.proxy.url}/v1/retrieve", json={"hash": original.hash}, trust_env=False)
+    answer = httpx.post(f"{site.proxy.url}/v1/retrieve", json={"hash": original.hash}, trust_env=False, timeout=30)
     assert answer.status_code == 200
     open_page(page, site, "#/retrievals")
     row = page.get_by_role("table", name="Retrievals").locator("tbody tr", has_text=original.hash)
