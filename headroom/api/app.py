@@ -12,14 +12,22 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from headroom import __version__, errors
 from headroom.api import compressing, figures, gate, sessions
-from headroom.api.checking import wrong
+from headroom.api.checking import parse, wrong
 from headroom.api.dashboard import asset, page
-from headroom.api.errors import ApiError, error_response, on_any_error, on_api_error, on_headroom_error, on_http_error
+from headroom.api.errors import (
+    ApiError,
+    JSONResponse,
+    error_response,
+    on_any_error,
+    on_api_error,
+    on_headroom_error,
+    on_http_error,
+)
 from headroom.api.openapi import COMPRESS_BODY, LOGIN_BODY, RETRIEVE_BODY, TOOL_CALL_BODY, document
 from headroom.api.prometheus import CONTENT_TYPE, Metrics
 from headroom.api.retrieving import Retrieving
@@ -238,10 +246,8 @@ def _whole(name: str, value: str, least: int, most: int) -> int:
 
 async def _json_object(request: Request, schema: Mapping[str, Any]) -> dict[str, Any]:
     """The body. Raises ApiError where it is not as the OpenAPI document says."""
-    import orjson
-
     try:
-        body = orjson.loads(await request.body())
+        body = await run_in_threadpool(parse, await request.body())
     except ValueError as error:
         raise ApiError(400, "validation_error", f"the body is not JSON: {str(error)[:100]}") from None
     if not isinstance(body, dict):

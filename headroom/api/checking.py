@@ -1,5 +1,7 @@
-"""A request's body against the schema that the OpenAPI document states for it: what is described is what is taken."""
+"""A request's body: read as JSON, and held against the schema that the OpenAPI document states for it."""
 
+import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +17,15 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
+
+
+def parse(text: str | bytes) -> Any:
+    """The value of a JSON text, whole numbers of any size and lone surrogates included. Raises ValueError for what is
+    no JSON: also for NaN, numbers beyond a double, and what is nested too deeply."""
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def wrong(schema: Mapping[str, Any], value: object, place: str = "") -> tuple[str, str] | None:
@@ -49,6 +60,13 @@ def wrong(schema: Mapping[str, Any], value: object, place: str = "") -> tuple[st
     elif isinstance(value, int | float) and not isinstance(value, bool) and value < schema.get("minimum", value):
         return place, f"is {value}; expected at least {schema['minimum']}"
     return None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of JSON")
+    return number
 
 
 def _is(value: object, types: list[str]) -> bool:

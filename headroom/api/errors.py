@@ -1,8 +1,11 @@
 """Errors as the API says them: ``{"error": {"type", "message"}}``."""
 
+import json
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from headroom import errors
 
@@ -26,6 +29,15 @@ class ApiError(Exception):
     def __init__(self, status: int, type: str, message: str) -> None:
         super().__init__(message)
         self.status, self.type, self.message = status, type, message
+
+
+class JSONResponse(Response):
+    """JSON in ASCII: a lone surrogate, which UTF-8 does not have, goes back as it came."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def error_response(status: int, type: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:

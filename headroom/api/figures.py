@@ -70,6 +70,7 @@ def stats(world: World, originals: Mapping[str, Any]) -> Json:
         },
         "today": summary(ledger.totals(since=begin_of("today"))),
         "budget": budget(world),
+        "plans": [asdict(plan) for plan in world.subscriptions.plans()],
         "last_event": last,
         "recent_requests": [request_metrics(row) for row in rows],
     }

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
+from headroom.api.checking import parse
 from headroom.api.errors import ApiError
 from headroom.api.world import World
 from headroom.ccr.originals import Original
@@ -139,8 +140,8 @@ def _items(text: str) -> tuple[list[Any], str]:
     """The items of a JSON array, else the lines."""
     if text.lstrip()[:1] == "[":
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = parse(text)
+        except ValueError:
             value = None
         if isinstance(value, list):
             return value, "items"
@@ -174,8 +175,8 @@ def _call(call: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], str]:
         name, arguments = call.get("name"), call.get("input", call.get("arguments"))
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
-        except (ValueError, RecursionError):
+            arguments = parse(arguments)
+        except ValueError:
             arguments = None
     if not isinstance(name, str):
         raise ApiError(400, "validation_error", "tool_call has no name")

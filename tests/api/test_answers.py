@@ -297,3 +297,23 @@ def test_the_windows_of_plans_are_told(client: TestClient, place: Place) -> None
 @pytest.mark.parametrize("config", [0, 0.0, False, "", []])
 def test_a_config_that_is_no_object_is_refused_also_where_it_is_empty(client: TestClient, config: object) -> None:
     assert client.post("/v1/compress", json={"messages": [], "config": config}).status_code == 400
+
+
+@pytest.mark.parametrize("said", ["half an emoji: \\ud83d", "tab\\u0000"])
+def test_texts_that_are_no_unicode_come_back_as_they_were(client: TestClient, said: str) -> None:
+    body = f'{{"messages": [{{"role": "user", "content": "{said}", "n": 123456789012345678901234567890}}]}}'
+    answer = client.post("/v1/compress", content=body.encode())
+    assert answer.status_code == 200
+    assert said in answer.text and "123456789012345678901234567890" in answer.text
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "-1e400", "[" * 100_000])
+def test_what_is_no_json_is_refused(client: TestClient, number: str) -> None:
+    assert client.post("/v1/compress", content=f'{{"messages": [], "n": {number}}}'.encode()).status_code == 400
+
+
+def test_an_original_that_only_looks_like_json_is_searched_by_lines(client: TestClient, place: Place) -> None:
+    original = original_of("[1e400, NaN,\n 3]", "s1")
+    place.originals.keep([original])
+    answer = client.post("/v1/retrieve", json={"hash": original.hash, "query": "nan"})
+    assert answer.json()["results"] == ["[1e400, NaN,"]
