@@ -14,6 +14,7 @@ from headroom.cache import CacheSettings, Plan, RequestFacts, leave, optimize, s
 from headroom.cache.anthropic import CACHES_ITSELF
 from headroom.cache.stable import RULES, stabilize, tail_start
 from headroom.ccr.deferred import RETRIEVED
+from headroom.ccr.expansion import EXPANDED, Left, expansion
 from headroom.ccr.judged import judged
 from headroom.ccr.learning import NOBODY, Asked, Learner, LeftOut, Lesson, Who, asked, who
 from headroom.ccr.lossy import leave_out
@@ -36,6 +37,7 @@ from headroom.sizes import BYTES_PER_TOKEN, Sizes, estimate, span_tokens
 from headroom.tokenizers import count, encoding_for
 from headroom.transforms.base import Context
 from headroom.transforms.config import SMART_CRUSHER, SmartCrusherConfig
+from headroom.transforms.keep import strings
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import LEAST_TOKENS, Shortened, shorten
 from headroom.transforms.profiles import Profile, may_leave_out, profile
@@ -59,6 +61,8 @@ STEPS = 2
 """How often messages are dropped of one request: after the first time what refers to them was written anew."""
 STEP_SECONDS = 2.0
 """Time for that at the least."""
+REPLACED = ("result", "user")
+"""Kinds of blocks that something may have been decided about."""
 AWAY = "the shared store can't be used: nothing new is decided"
 
 
@@ -373,7 +377,7 @@ class Engine:
         """What a request will ask the memory for: its tool, and its blocks that are new to its conversation."""
         keys = self.promises.asked(layout, session)
         start = len(found[0].keys) if found and found[0].continues_in(layout) else 0
-        return [*keys, *(block.key(layout.body) for block in layout.blocks[start:] if block.kind == "result")]
+        return [*keys, *(block.key(layout.body) for block in layout.blocks[start:] if block.kind in REPLACED)]
 
     def _gone(self, request: RawRequest, mode: Mode, memory: Memory) -> Held | None:
         """The messages that were dropped of this conversation before; None where none may be."""
@@ -507,11 +511,12 @@ class Engine:
         start = len(conversation.standings)
         keys = [block.key(layout.body) for block in layout.blocks[start:]]
         known = memory.find(
-            key for block, key in zip(layout.blocks[start:], keys, strict=True) if block.kind == "result"
+            key for block, key in zip(layout.blocks[start:], keys, strict=True) if block.kind in REPLACED
         )
         settled = terms.settled or (AWAY if memory.problem else "")
         new_from = 0 if terms.all_new else min(layout.first_new_turn, terms.new_from)
         empty = LineIndex() if history_may_vanish(layout) else None
+        expands = self.promises.settings.expansion and terms.keeps and not settled and empty is None
         decided: list[Decision] = []
         promised: list[Original] = []
         if not start and terms.judges and conversation.indexed:
@@ -519,7 +524,12 @@ class Engine:
             conversation.watch.begin(system_text(layout))
         for number, (block, key) in enumerate(zip(layout.blocks[start:], keys, strict=True), start):
             if block.kind != "result":
-                self._add_source(conversation, layout, number, block, key)
+                added = self._remembered(conversation, known.get(key, ()), empty is None)
+                may = expands and block.turn < terms.kept_from and block.span.end > terms.cached_to
+                if added is None and may and block.kind == "user" and block.turn >= new_from:
+                    added = self._expanded(conversation, layout, block, key, terms, None)
+                    decided += [added.decision] if added is not None and added.decision is not None else []
+                self._add_source(conversation, layout, number, block, key, added)
                 continue
             text = layout.text(block)
             standing = self._remembered(conversation, known.get(key, ()), empty is None)
@@ -540,6 +550,8 @@ class Engine:
                         standing = Standing(key, estimate(text), None, "skipped by the tool's profile")
                     else:
                         standing = self._decide(conversation, layout, block, key, text, empty, terms)
+                        if expands and block.free and not block.error:
+                            standing = self._expanded(conversation, layout, block, key, terms, standing) or standing
                     if standing.decision is not None:
                         decided.append(standing.decision)
                 else:
@@ -558,9 +570,12 @@ class Engine:
             self.promises.keep(promised)
         return decided, known
 
-    def _add_source(self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes) -> None:
-        """Add a block that is never replaced: others may refer to its lines."""
-        standing = Standing(key, span_tokens(block.span))
+    def _add_source(
+        self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes, added: Standing | None
+    ) -> None:
+        """Add a block of which nothing is written otherwise: others may refer to its lines. ``added`` is what stands
+        for it where something was added to it."""
+        standing = added or Standing(key, span_tokens(block.span))
         source = source_of(layout, block, number)
         if block.kind != "call":
             text = layout.text(block)
@@ -569,7 +584,7 @@ class Engine:
             texts = texts_of(layout, block)
         conversation.stands(key, standing, source, *texts)
         if conversation.watch is not None:
-            conversation.watch.see(block, texts, standing.tokens)
+            conversation.watch.see(block, texts, standing.after)
 
     def _remembered(
         self, conversation: Conversation, known: list[Decision] | tuple[()], references: bool
@@ -651,6 +666,44 @@ class Engine:
                 conversation.watch.cut(context.arguments)
         return found
 
+    def _expanded(
+        self,
+        conversation: Conversation,
+        layout: Layout,
+        block: Block,
+        key: bytes,
+        terms: Terms,
+        standing: Standing | None,
+    ) -> Standing | None:
+        """The newest message with what it, or the call that it answers, names of what was left out; None for nothing.
+        ``standing`` is what stands for a tool's output."""
+        text = layout.text(block)
+        if text is None or not conversation.left_out:
+            return None
+        said = text if block.kind == "user" else "\n".join(strings(layout.arguments(block)))
+        left = [
+            Left(whole, found.decision.replacement, layout.tool(layout.blocks[i]), found.identity)
+            for i in conversation.left_out.values()
+            if (found := conversation.standings[i]).decision and (whole := layout.text(layout.blocks[i])) is not None
+        ]
+        added = expansion(said, left, partial(_stands_elsewhere, conversation, layout), terms.count)
+        if added is None:
+            return None
+        form = standing.decision if standing is not None else None
+        before, after = (form.before, form.after) if form else (terms.count(text),) * 2
+        tokens = terms.count(added.text) + 1
+        saved = {**(form.saved if form else {}), EXPANDED: -tokens}
+        decision = Decision(
+            key,
+            f"{form.replacement if form else text}\n{added.text}",
+            before,
+            after + tokens,
+            saved,
+            added.sources | (form.needs if form else frozenset()),
+            form.hash if form else "",
+        )
+        return Standing(_identity(decision), before, decision)
+
     def _given(
         self, conversation: Conversation, layout: Layout, block: Block, key: bytes, terms: Terms
     ) -> Standing | None:
@@ -698,6 +751,17 @@ def history_may_vanish(layout: Layout) -> bool:
 
 def _original(layout: Layout, block: Block, text: str, session: str) -> Original:
     return original_of(text, session, layout.tool(block), subject_of(layout.arguments(block))[1])
+
+
+def _stands_elsewhere(conversation: Conversation, layout: Layout, name: str) -> bool:
+    """Whether a name stands in a request outside of what was left out of and of its newest messages."""
+    raw, newest = name.encode(), layout.first_new_turn
+    while newest and layout.turns[newest - 1].answer:
+        newest -= 1
+    found = layout.body.count(raw)
+    if newest < len(layout.turns):
+        found -= layout.body.count(raw, layout.turns[newest].span.start, layout.turns[-1].span.end)
+    return found > sum(layout.body.count(raw, *layout.blocks[i].span) for i in conversation.left_out.values())
 
 
 def _times(config: SmartCrusherConfig, factor: int) -> SmartCrusherConfig:

@@ -75,13 +75,13 @@ class Reports:
         new_from = layout.first_new_turn
         for number in range(kept, len(layout.blocks)):
             block, standing = layout.blocks[number], standings[number]
-            if block.kind == "result":
+            if block.kind == "result" or standing.decision is not None:
                 decision = standing.decision
                 reports.append(
                     BlockReport(
                         (block.span.start, block.span.end),
                         block.turn,
-                        layout.tool(block),
+                        layout.tool(block) if block.kind == "result" else "message",
                         sources[number].subject,
                         standing.tokens,
                         standing.after,
