@@ -1,5 +1,6 @@
 """What the ledger keeps of an exchange, whoever sent it: the proxy or a program with the library."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from headroom.accounting import saved_tokens, written_again
@@ -7,7 +8,7 @@ from headroom.cache import accounting
 from headroom.engine import Rewrite
 from headroom.ledger import Exchange as Row
 from headroom.ledger.cost import bill, input_bill, unread, without
-from headroom.models import price_for
+from headroom.models import Price, price_for
 from headroom.wire.targets import Target
 from headroom.wire.usage import UsageReader
 
@@ -48,8 +49,9 @@ class Told(Protocol):
     def bytes_after(self) -> int: ...
 
 
-def to_row(exchange: Told, detail: str = "") -> Row:
-    """The ledger's row; costs only where the provider said what it billed. ``detail``: see ``inspection.as_json``."""
+def to_row(exchange: Told, detail: str = "", prices: Callable[[str, str], Price] = price_for) -> Row:
+    """The ledger's row; costs only where the provider said what it billed, by the ``prices`` of a maker's models.
+    ``detail``: see ``inspection.as_json``."""
     rewrite, reader = exchange.rewrite, exchange.reader
     usage = reader.usage if reader else None
     model = (rewrite.model if rewrite else "") or (reader.model if reader else None) or ""
@@ -58,7 +60,7 @@ def to_row(exchange: Told, detail: str = "") -> Row:
     optimizer = again_usd = 0.0
     again = 0
     if usage is not None:
-        price = price_for(MAKERS[exchange.target.shape], model)
+        price = prices(MAKERS[exchange.target.shape], model)
         cost = cost_without = bill(usage, price)
         input_cost = input_bill(usage, price)
         if rewrite is not None and exchange.outcome == "rewritten":

@@ -22,8 +22,8 @@ from headroom.context.windows import Windows
 from headroom.engine import Engine
 from headroom.errors import ConfigurationError, HeadroomError, ProviderError
 from headroom.ledger import Ledger
+from headroom.models import Price, override_limits, override_price
 from headroom.models import load as load_models
-from headroom.models import override_limits
 from headroom.providers import AnthropicProvider, GoogleProvider, OpenAIProvider, Provider
 from headroom.sdk import genai, stainless
 from headroom.sdk.calls import Desk
@@ -107,13 +107,16 @@ class HeadroomClient[ClientT]:
 
             answers = open_cache(settings.semantic_cache, path=folder / "semantic_cache.db")
             closes.append(answers.close)
-        self._desk = Desk(settings, engine, Ledger(self._store.path), self.context_limit, closes, answers)
+        self._desk = Desk(settings, engine, Ledger(self._store.path), self.context_limit, closes, answers, self._price)
         self.original = original_client
         self.sdk: ClientT = (
             genai.wrapped(original_client, self._desk, self._caches)
             if self._family == "google"
             else stainless.wrapped(original_client, self._desk, self._family)
         )
+
+    def _price(self, maker: str, model: str) -> Price:
+        return override_price(self._provider.prices(), maker, model)
 
     def context_limit(self, model: str) -> int:
         """Tokens that fit into a model: as this client was told, else as models.json or the price list says."""

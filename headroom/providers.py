@@ -1,25 +1,33 @@
 """Whose API a client speaks, and what of the provider's caching is used."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from headroom.config import at_least
+from headroom.models.overrides import StatedPrice, stated_prices
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """``context_limits``: tokens that fit into models, by name, above all that is known otherwise.
+    """``context_limits``: tokens that fit into models, ``pricing``: what they cost in USD per million tokens, as
+    models.json has it; both by name, and above all that is known otherwise.
 
-    Raises ConfigurationError for a limit that is no whole number above 0.
+    Raises ConfigurationError for a limit that is no whole number above 0, or a price that is none.
     """
 
     name: ClassVar[str] = ""
     context_limits: Mapping[str, int] = field(default_factory=dict)
+    pricing: Mapping[str, Mapping[str, float] | Sequence[float]] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         for model, limit in self.context_limits.items():
             at_least(f"context_limits.{model}", limit, 1)
+        self.prices()
+
+    def prices(self) -> Mapping[str, StatedPrice]:
+        """``pricing`` as it was read."""
+        return stated_prices(self.pricing, type(self).__name__)
 
     @property
     def caches(self) -> bool:

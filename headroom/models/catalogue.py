@@ -77,6 +77,17 @@ def override_limits(limits: Mapping[str, int], provider: str, model: str) -> int
     return own or _limit(maker, name, overrides())
 
 
+def override_price(prices: Mapping[str, StatedPrice], provider: str, model: str) -> Price:
+    """What ``model`` costs: as ``prices`` say for it, or for what it is a dated or fine-tuned version of, else as
+    ``price_for`` says."""
+    maker, name = _named(provider, model)
+    own = {(maker, stated.strip().lower()): price for stated, price in prices.items()}
+    if Overrides(prices=own).price(maker, name) is None:
+        return price_for(provider, model)
+    day = datetime.datetime.now(datetime.UTC).date()
+    return _price.__wrapped__(maker, name, day, Overrides(prices=own))
+
+
 @lru_cache(maxsize=1024)
 def _price(maker: str, model: str, day: datetime.date, stated: Overrides) -> Price:
     own = stated.price(maker, model)

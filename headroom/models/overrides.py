@@ -90,6 +90,14 @@ def parse(text: str, source: str) -> Overrides:
     return Overrides(limits, prices)
 
 
+def stated_prices(pricing: Mapping[str, object], source: str) -> dict[str, StatedPrice]:
+    """Prices by model, each as in models.json. Raises ConfigurationError; ``source`` says who states them."""
+    return {
+        model: _stated_price(source, f"pricing.{model}", list(value) if isinstance(value, tuple) else value)
+        for model, value in _members(source, "pricing", pricing)
+    }
+
+
 def _stated_price(source: str, place: str, value: object) -> StatedPrice:
     """{"input": 15, "output": 75, "cached_input": 1.5} or [15, 75]."""
     if isinstance(value, list):

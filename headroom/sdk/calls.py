@@ -16,7 +16,7 @@ from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import without_message
 from headroom.inspection import Inspection, as_json, inspect
 from headroom.ledger import Exchange, Ledger
-from headroom.models import price_for
+from headroom.models import Price, price_for
 from headroom.sdk.options import RequestOptions
 from headroom.sdk.results import Simulated, SimulationResult, plan_of
 from headroom.wire.shapes import read
@@ -74,10 +74,13 @@ class Desk:
         context_limit: Callable[[str], int],
         closes: Sequence[Callable[[], None]] = (),
         semantic_cache: "SemanticCache | None" = None,
+        prices: Callable[[str, str], Price] = price_for,
     ) -> None:
-        """``context_limit``: tokens that fit into a model. ``closes`` lets go of what the engine works on.
-        ``semantic_cache`` has answers to questions that were asked before, where the program wants that."""
+        """``context_limit``: tokens that fit into a model. ``prices``: what a maker's model costs. ``closes`` lets go of
+        what the engine works on. ``semantic_cache`` has answers to questions that were asked before, where the program
+        wants that."""
         self.semantic_cache = semantic_cache
+        self._prices = prices
         self.config, self.engine, self.ledger = config, engine, ledger
         self._context_limit, self._closes = context_limit, closes
         self.counts = {"requests_total": 0, "requests_optimized": 0, "requests_audit": 0, "tokens_saved_total": 0}
@@ -208,7 +211,7 @@ class Desk:
         if rewrite is not None and usage is not None:
             self.engine.settle(rewrite, usage)
         found = _inspected(call)
-        return to_row(call, as_json(found, call.stream) if found else "")
+        return to_row(call, as_json(found, call.stream) if found else "", self._prices)
 
     def _count(self, row: Exchange) -> None:
         with self._lock:
@@ -230,7 +233,7 @@ class Desk:
         found = _inspected(call)
         if call.rewrite is None or found is None:
             return SimulationResult()
-        price = price_for(MAKERS[call.target.shape], call.rewrite.model)
+        price = self._prices(MAKERS[call.target.shape], call.rewrite.model)
         return plan_of(call.rewrite, found, price)
 
 

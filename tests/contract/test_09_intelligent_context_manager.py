@@ -28,6 +28,12 @@ WEIGHTS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _words_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever embedder is installed here."""
+    monkeypatch.setattr("headroom.context.managers.embedder", lambda: None)
+
+
 def factors(name: str, messages: Sequence[Any], toin: Toin | None = None) -> dict[int, float]:
     """What each unit has of a factor, by the place of its last message."""
     found = IntelligentContextManager(toin=toin).scores(messages)

@@ -7,8 +7,9 @@ import pytest
 from anthropic import Anthropic
 from openai import OpenAI
 
-from headroom import AnthropicProvider, HeadroomClient, OpenAIProvider, paths
+from headroom import AnthropicProvider, ConfigurationError, HeadroomClient, OpenAIProvider, paths
 from headroom.models import catalogue, context_limit, price_for
+from tests.contract.programs import large_conversation
 from tests.support.standin import StandIn
 
 FILE = """{
@@ -36,6 +37,9 @@ FILE = """{
 }
 }"""
 """As the document has it."""
+
+
+PRICE = {"input": 100, "output": 200, "cached_input": 10}
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +119,20 @@ def test_sdk_constructor_arguments_override_headroom_model_limits(
     monkeypatch.setenv("HEADROOM_MODEL_LIMITS", limits(**{"gpt-4o": 6666, "gpt-5": 7777}))
     with HeadroomClient(OpenAI(), OpenAIProvider(), model_context_limits={"gpt-4o": 8888}) as client:
         assert (client.context_limit("gpt-4o"), client.context_limit("gpt-5")) == (8888, 7777)
+
+
+def test_pricing_of_a_provider_overrides_headroom_model_limits_too(
+    provider: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADROOM_MODEL_LIMITS", '{"openai": {"pricing": {"mine": [1, 2], "other": [3, 4]}}}')
+    costs = {}
+    for name, pricing in (("variable", {}), ("list", {"mine": [100, 200]}), ("object", {"mine": PRICE})):
+        with HeadroomClient(OpenAI(), OpenAIProvider(pricing=pricing), default_mode="simulate") as client:
+            plan = client.chat.completions.simulate(model="mine", messages=large_conversation())
+            costs[name] = float(plan.estimated_savings.removeprefix("$").removesuffix(" per request"))
+    assert costs["list"] == costs["object"] == pytest.approx(100 * costs["variable"], rel=0.05)
+    with pytest.raises(ConfigurationError, match=r"OpenAIProvider: pricing\.mine is 'dear'; expected"):
+        OpenAIProvider(pricing={"mine": "dear"})  # type: ignore[dict-item]
 
 
 # --- Config File Format
