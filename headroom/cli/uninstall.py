@@ -23,7 +23,7 @@ TRUSTED = (
     Path("/etc/pki/ca-trust/source/anchors/mitmproxy.pem"),
 )
 """Where the systems that have a file for it keep a CA that they were told to trust."""
-DATABASES = ("ledger", "state", "originals", "memory", "semantic_cache", "blocks")
+DATABASES = ("ledger", "state", "originals", "memory", "semantic_cache", "blocks", "outbox")
 FILES = (
     *(f"{name}.db*" for name in DATABASES),
     *("proxy_savings.json*", "toin.json*", "subscription_state.json*", "session_stats.jsonl", "setup.json"),

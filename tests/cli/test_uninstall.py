@@ -1,6 +1,7 @@
 """`headroom uninstall`, `cert trust` and `cert untrust`: what came goes again, and nothing else does."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from headroom.cli import uninstall
 from headroom.errors import HeadroomError
 from tests.cli.conftest import Place
 from tests.cli.test_proxy import proxy
+from tests.support.proxy import ROOT
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -73,7 +75,14 @@ def test_every_file_that_headroom_writes_is_known_by_name() -> None:
         paths.ledger_path(), paths.state_path(), paths.originals_path(), paths.memory_path(), paths.savings_path(),
         paths.toin_path(), paths.subscription_state_path(), paths.session_stats_path(),
     ]  # fmt: skip
-    assert [path.name for path in written if not any(path.match(pattern) for pattern in uninstall.FILES)] == []
+    named = {
+        Path(name)
+        for folder in ("headroom", "addon")
+        for file in (ROOT / folder).rglob("*.py")
+        for name in re.findall(r'"([a-z_]+\.db)"', file.read_text())
+    }
+    lacking = {path.name for path in {*written, *named} if not any(path.match(pattern) for pattern in uninstall.FILES)}
+    assert lacking <= {"headroom.db"}  # a program's own, in the folder for temporary files
 
 
 @pytest.fixture
