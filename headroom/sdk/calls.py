@@ -76,9 +76,9 @@ class Desk:
         semantic_cache: "SemanticCache | None" = None,
         prices: Callable[[str, str], Price] = price_for,
     ) -> None:
-        """``context_limit``: tokens that fit into a model. ``prices``: what a maker's model costs. ``closes`` lets go of
-        what the engine works on. ``semantic_cache`` has answers to questions that were asked before, where the program
-        wants that."""
+        """``context_limit``: tokens that fit into a model. ``prices``: what a maker's model costs. ``closes`` lets go
+        of what the engine works on. ``semantic_cache`` has answers to questions that were asked before, where the
+        program wants that."""
         self.semantic_cache = semantic_cache
         self._prices = prices
         self.config, self.engine, self.ledger = config, engine, ledger
