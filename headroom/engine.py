@@ -120,6 +120,8 @@ class Rewrite:
     history: PrefixHistory | None = None
     sent: Sent | None = None
     """What the history notes of this request."""
+    cold: bool = False
+    """The provider has nothing of it cached, though it goes on: what was sent before may be decided too."""
     gone: Held | None = None
     """The messages that were dropped; also where none were, but could be."""
     system: str = ""
@@ -290,9 +292,10 @@ class Engine:
             return rewrite
         conversation = found[0] if found and not held else Conversation(layout, indexed=not held)
         terms, tool = self._terms(request, layout, identity.session, memory, mode, 0.0 if held else until)
-        terms = replace(terms, new_from=new_from)
+        anew = rewrite.cold and not held
+        terms = replace(terms, new_from=0 if anew else new_from)
         with conversation.lock:
-            if not conversation.continues_in(layout):
+            if (anew and conversation.untouched) or not conversation.continues_in(layout):
                 conversation = Conversation(layout)
             try:
                 decided, known = self._advance(conversation, layout, terms, memory)
@@ -443,9 +446,10 @@ class Engine:
             if moved:
                 broken = plan.broken and replace(plan.broken, at=as_it_stood(plan.broken.at, moved))
                 plan = replace(plan, moved=tuple(moved), broken=broken)
+            cold = history.continued and history.cold(now)
             sent = history.sent(now, betas)
             leave(plan.as_it_came(), history, sent)  # until it is sure that it leaves otherwise
-            return replace(rewrite, plan=plan, history=history, sent=sent)
+            return replace(rewrite, plan=plan, history=history, sent=sent, cold=cold)
         except Exception as error:
             log.warning("no breakpoints are set: %s", without_message(error))
             return rewrite
@@ -556,6 +560,7 @@ class Engine:
                         decided.append(standing.decision)
                 else:
                     reason = (settled or "no time left") if block.turn >= new_from else "sent before"
+                    conversation.untouched |= block.turn < new_from
                     standing = Standing(key, estimate(text), None, reason)
             elif standing is None:
                 standing = Standing(key, span_tokens(block.span), None, "not plain text")

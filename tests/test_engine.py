@@ -13,6 +13,7 @@ import pytest
 from headroom.engine import Abandoned, Engine, RawRequest, Rewrite
 from headroom.session.memory import RamMemory, SqliteMemory
 from headroom.tokenizers import Encoding, count
+from headroom.wire.usage import Usage
 
 type Json = dict[str, Any]
 
@@ -391,3 +392,65 @@ def test_a_block_is_counted_with_the_vocabulary_of_the_models_family(model: str,
     reports = send(Engine(RamMemory()), [*read_twice()[:2], user(result(1, words))], model=model).blocks
     assert count(words, "o200k_base") != count(words, "cl100k_base")
     assert [report.before for report in reports] == [count(words, encoding)]
+
+
+class Later:
+    """A clock that is set."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def seen_from_the_middle(pause: float, usage: Usage | None = None, **more: Any) -> list[Rewrite]:
+    """A session whose first requests left without a proxy; then a pause, and two more requests."""
+    clock = Later()
+    engine, messages = Engine(RamMemory(), clock=clock), read_twice()
+    sent = [send(engine, messages[:5], **more)]
+    if usage is not None:
+        engine.settle(sent[0], usage)
+    clock.now += pause
+    sent.append(send(engine, messages, **more))
+    clock.now += 5
+    sent.append(send(engine, [*messages, call(4), user(result(4, "ok"))], **more))
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("pause", "usage"),
+    [(1200, None), (5, Usage(5000, 0, 0, 0, 1))],
+    ids=["what was cached has expired", "the answer said that nothing is cached"],
+)
+def test_what_was_sent_before_is_decided_when_the_provider_has_nothing_cached(
+    pause: float, usage: Usage | None
+) -> None:
+    first, cold, warm = seen_from_the_middle(pause, usage)
+    assert results(first)["toolu_1"] == FILE
+    assert results(cold)["toolu_1"] != FILE and results(cold)["toolu_3"] != OTHER
+    assert results(cold)["toolu_2"].startswith("[lines 1-80 as in Read for this path above: ")
+    assert {key: results(warm)[key] for key in results(cold)} == results(cold)
+
+
+@pytest.mark.parametrize("usage", [None, Usage(10, 4000, 0, 0, 1), Usage(10, 0, 0, 4000, 1)])
+def test_what_was_sent_before_stays_while_the_provider_may_have_it_cached(usage: Usage | None) -> None:
+    for sent in seen_from_the_middle(310, usage):
+        assert results(sent)["toolu_1"] == FILE
+
+
+def test_a_caller_may_keep_what_was_sent_before_in_a_cold_moment_too() -> None:
+    clock = Later()
+    engine, messages = Engine(RamMemory(), clock=clock), read_twice()
+    send(engine, messages[:5])
+    clock.now += 1200
+    request = RawRequest("anthropic", "anthropic", "/v1/messages", {}, body(messages), keep_turns=9)
+    assert results(engine.rewrite(request))["toolu_1"] == FILE
+
+
+def test_what_was_decided_before_holds_in_a_cold_moment_too() -> None:
+    clock = Later()
+    engine, messages = Engine(RamMemory(), clock=clock), read_twice()
+    before = [send(engine, messages[:n]) for n in (1, 3, 5)][-1]
+    clock.now += 1200
+    after = send(engine, messages)
+    assert {key: results(after)[key] for key in results(before)} == results(before)

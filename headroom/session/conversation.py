@@ -43,6 +43,8 @@ class Conversation:
     lock: threading.Lock = field(default_factory=threading.Lock)
     watch: Watch | None = None
     """Where it is judged what will be needed; None where nothing is."""
+    untouched: bool = False
+    """Whether outputs were left as they were sent before this conversation was seen."""
     indexed: bool = True
     """Whether its lines can be referred to; only where nothing is decided they need not be."""
 
