@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from mitmproxy.io import FlowWriter
 from mitmproxy.test import tflow
+from mitmproxy.websocket import WebSocketMessage
+from wsproto.frame_protocol import Opcode
 
 from headroom.cli.replay.caching import PrefixCache
 from headroom.cli.replay.play import play
@@ -97,6 +99,40 @@ def test_every_kind_of_recording_says_the_same(
         assert dict(found.tally.passed_over) == {"no model request": 1, "answered with 429": 1}
     as_lines(tmp_path / "other.jsonl", bodies())
     assert play(tmp_path / "other.jsonl", {}).all == sums
+
+
+def test_codexs_websocket_is_read_with_what_was_said_before(tmp_path: Path) -> None:
+    text = "".join(f"line {i} of what is said again and again\n" for i in range(200))
+    flow = tflow.twebsocketflow()
+    flow.request.url, flow.request.method = "https://api.openai.com/v1/responses", "GET"
+    assert flow.websocket is not None
+    flow.websocket.messages = []
+
+    def say(from_client: bool, **message: Any) -> None:
+        assert flow.websocket is not None
+        number = len(flow.websocket.messages)
+        said = WebSocketMessage(Opcode.TEXT, from_client, json.dumps(message).encode(), BEGAN + number)
+        flow.websocket.messages.append(said)
+
+    items: list[Any] = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Look."}]}]
+    for number in range(4):
+        goes_on = {"previous_response_id": f"resp_{number - 1}"} if number else {}
+        say(True, type="response.create", model="gpt-5", input=items, **goes_on)
+        call = {
+            "type": "function_call",
+            "call_id": f"c{number}",
+            "name": "exec_command",
+            "arguments": '{"cmd": "cat x"}',
+        }
+        say(False, type="response.output_item.done", item=call)
+        usage = {"input_tokens": 500, "output_tokens": 7}
+        say(False, type="response.completed", response={"id": f"resp_{number}", "model": "gpt-5", "usage": usage})
+        items = [{"type": "function_call_output", "call_id": f"c{number}", "output": text}]
+    with (tmp_path / "x.flow").open("wb") as opened:
+        FlowWriter(opened).add(flow)
+    sums = play(tmp_path / "x.flow", {}).all
+    assert (sums.requests, sums.rewritten, sums.breaks, sums.billed_requests) == (4, 3, 0, 4)
+    assert sums.tokens_after < 0.7 * sums.tokens_before
 
 
 def test_lines_may_be_bodies_alone_of_every_provider(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from headroom.errors import ValidationError
 from headroom.messages import shape_of
+from headroom.wire.chain import Chain
 from headroom.wire.targets import Target, target
 
 ORIGINAL = "headroom_original"
@@ -23,6 +24,9 @@ HOSTS: Mapping[str, tuple[str, str]] = {
     "openai-responses": ("api.openai.com", "/v1/responses"),
     "gemini": ("generativelanguage.googleapis.com", "/v1beta/models/{model}:generateContent"),
 }
+
+
+_CREATE = b'"response.create"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,14 @@ def _flows(file: Path, hosts: Mapping[str, str], tally: Tally) -> Iterator[Recor
                 original = flow.metadata.get(ORIGINAL)
                 body = original if isinstance(original, bytes) else request.get_content(strict=False) or b""
                 if flow.websocket is not None:
-                    tally.passed_over["WebSocket"] += 1
+                    aim = target(request.pretty_host, request.port, request.path, request.method, hosts)
+                    if aim is None or not aim.rewritable:
+                        tally.passed_over["no model request"] += 1
+                        continue
+                    headers = {name.lower(): value for name, value in request.headers.items()}
+                    said = [(one.timestamp, one.from_client, one.content) for one in flow.websocket.messages]
+                    for moment, body, answer in _asked(said):
+                        yield Recorded(moment, aim, request.pretty_host, request.path, headers, body, answer)
                     continue
                 yield from _recorded(
                     request.timestamp_start,
@@ -118,6 +129,23 @@ def _flows(file: Path, hosts: Mapping[str, str], tally: Tally) -> Iterator[Recor
                 )
         except exceptions.FlowReadException as error:
             raise ValueError(str(error)) from error
+
+
+def _asked(messages: Iterable[tuple[float, bool, bytes]]) -> Iterator[tuple[float, bytes, bytes]]:
+    """The requests on one of Codex's WebSockets, each with the whole conversation, and the events that answer it."""
+    chain = Chain()
+    moment, body, events = 0.0, b"", bytearray()
+    for time, from_client, content in messages:
+        if not from_client:
+            chain.hear(content)
+            events += b"data: " + content + b"\n\n"
+        elif _CREATE in content:
+            if body:
+                yield moment, body, bytes(events)
+            whole = chain.ask(content)
+            moment, body, events = time, whole.body if whole else content, bytearray()
+    if body:
+        yield moment, body, bytes(events)
 
 
 def _lines(file: Path, hosts: Mapping[str, str], tally: Tally) -> Iterator[Recorded]:
