@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from headroom.engine import Abandoned, Engine, RawRequest, Rewrite
+from headroom.session.conversation import Conversation
 from headroom.session.memory import RamMemory, SqliteMemory
 from headroom.tokenizers import Encoding, count
+from headroom.wire.layout import Layout
 from headroom.wire.usage import Usage
 
 type Json = dict[str, Any]
@@ -454,3 +456,49 @@ def test_what_was_decided_before_holds_in_a_cold_moment_too() -> None:
     clock.now += 1200
     after = send(engine, messages)
     assert {key: results(after)[key] for key in results(before)} == results(before)
+
+
+def test_what_was_decided_too_late_is_not_sent_by_a_thread_that_waited_for_it() -> None:
+    memory, messages = RamMemory(), read_twice()
+    engine = Engine(memory)
+    send(engine, messages[:3])
+    deciding, waiting, going_on = threading.Event(), threading.Event(), threading.Event()
+    conversations = engine._conversations["optimize"]
+    find_conversation, find = conversations.find, memory.find
+
+    def find_and_wait(keys: Any) -> Any:
+        if not deciding.is_set():
+            deciding.set()
+            assert going_on.wait(30)
+        return find(keys)
+
+    def find_what_is_locked(hint: str, layout: Layout) -> Conversation | None:
+        found = find_conversation(hint, layout)
+        if deciding.is_set():
+            assert found is not None and found.lock.locked()
+            waiting.set()
+        return found
+
+    def abandoned() -> None:
+        verdict = threading.Lock()
+        verdict.acquire()
+        raw = RawRequest(
+            "anthropic", "anthropic", "/v1/messages", {"x-claude-code-session-id": "s1"}, body(messages[:5])
+        )
+        with pytest.raises(Abandoned):
+            engine.rewrite(raw, verdict=verdict)
+
+    sent: list[Rewrite] = []
+    memory.find = find_and_wait  # type: ignore[method-assign]
+    conversations.find = find_what_is_locked  # type: ignore[method-assign]
+    late = threading.Thread(target=abandoned)
+    late.start()
+    assert deciding.wait(30)
+    after = threading.Thread(target=lambda: sent.append(send(engine, messages)))
+    after.start()
+    assert waiting.wait(30)
+    going_on.set()
+    for thread in (late, after):
+        thread.join(30)
+    assert results(sent[0])["toolu_2"] == FILE  # as it left when nobody waited any more
+    assert results(sent[0])["toolu_1"] != FILE and len(results(sent[0])["toolu_3"]) < len(OTHER)

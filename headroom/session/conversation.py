@@ -47,10 +47,12 @@ class Conversation:
     """Whether outputs were left as they were sent before this conversation was seen."""
     indexed: bool = True
     """Whether its lines can be referred to; only where nothing is decided they need not be."""
+    dropped: bool = False
+    """Whether its state can't be relied on: a thread that waited for the lock has another begin anew."""
 
     def continues_in(self, layout: Layout) -> bool:
         """Whether all blocks of this conversation stand at the beginning of ``layout``, unchanged."""
-        if len(layout.blocks) < len(self.keys):
+        if self.dropped or len(layout.blocks) < len(self.keys):
             return False
         return all(layout.blocks[i].key(layout.body) == self.keys[i] for i in range(layout.reused, len(self.keys)))
 
@@ -109,6 +111,7 @@ class Conversations:
 
     def drop(self, conversation: Conversation) -> None:
         """Forget a conversation whose state can't be relied on."""
+        conversation.dropped = True
         with self._lock:
             for known in self._by_start.values():
                 if conversation in known:
