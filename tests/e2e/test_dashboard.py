@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from headroom.api.gate import KEY_VARIABLE
 from headroom.api.world import content_token
@@ -135,6 +135,20 @@ def test_a_period_is_chosen_and_the_sums_are_of_it(page: Page, site: Site) -> No
     page.get_by_text("The same as a table").click()
     rows = page.get_by_role("table", name="Over time").locator("tbody tr")
     expect(rows.nth(3)).to_be_visible()  # a row for each of the four days
+
+
+def test_a_bill_that_rose_is_no_saving(page: Page, site: Site) -> None:
+    def dearer(route: Route) -> None:
+        told = route.fetch()
+        data = told.json()
+        data["totals"] |= {"cost_usd": 0.51, "cost_without_usd": 0.26, "saved_usd": -0.25}
+        route.fulfill(response=told, json=data)
+
+    page.route("**/stats/summary*", dearer)
+    open_page(page, site)
+    card = page.locator(".card", has_text="Net saving")
+    expect(card.locator(".value")).to_have_text("-$0.25")
+    expect(card.locator(".more")).to_have_text("-96.2 % of $0.26 without headroom")
 
 
 def test_a_plans_window_is_shown_as_its_provider_told_it(page: Page, site: Site) -> None:
