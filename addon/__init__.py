@@ -7,7 +7,7 @@ from mitmproxy.addonmanager import Loader
 
 from addon.direct import Direct
 from addon.exchange import Exchanges
-from addon.settings import OPTIONS, Settings, options_with_defaults, read_settings
+from addon.settings import OPTIONS, Settings, options_with_defaults, read_settings, wrong_deferred
 from addon.view import HeadroomContentview
 from headroom.errors import ConfigurationError
 from headroom.wire.targets import is_provider_host
@@ -26,10 +26,14 @@ class HeadroomAddon:
     def load(self, loader: Loader) -> None:
         try:
             every = list(options_with_defaults())
-        except ConfigurationError as error:
-            raise exceptions.OptionsError(error.message) from None
+        except ConfigurationError:
+            every = list(OPTIONS)  # configure says what is wrong: mitmproxy passes over an error of load
         for name, default, text in every:
             loader.add_option(name, type(default), default, text)
+        for name, said in list(wrong_deferred(ctx.options)):
+            # mitmproxy itself would go on without this addon, and say nothing
+            del ctx.options.deferred[name]
+            log.error("%s: %s", name, said)
         contentviews.add(HeadroomContentview())
 
     def configure(self, updated: set[str]) -> None:

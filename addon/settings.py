@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from mitmproxy.exceptions import OptionsError
 from mitmproxy.options import Options
+from mitmproxy.optmanager import OptManager
 
 from headroom import paths
 from headroom.api.gate import KEY_VARIABLE
@@ -203,8 +205,24 @@ def options_with_defaults() -> Iterator[tuple[str, str | int | bool, str]]:
         yield name, cast(str | int | bool, setting.value) if setting else default, text
 
 
+def wrong_deferred(options: OptManager) -> Iterator[tuple[str, str]]:
+    """Our options that were typed, or stand in mitmproxy's file, with values that can't be theirs, and why."""
+    for name, default, text in OPTIONS:
+        if name in options.deferred:
+            given, trial = options.deferred[name], OptManager()
+            trial.add_option(name, type(default), default, text)
+            try:
+                if hasattr(given, "val"):  # as it was typed
+                    trial.set(*(f"{name}={word}" for word in given.val) if given.val else (name,))
+                else:
+                    trial.update(**{name: given})
+            except (OptionsError, TypeError) as error:
+                yield name, str(error)
+
+
 def read_settings(options: Options) -> Settings:
     """Raises ConfigurationError that names the setting, its value and what is allowed."""
+    stated()  # a wrong config.toml is told, whatever was typed
     mode = options.headroom_mode
     if mode not in MODES:
         raise _wrong("headroom_mode", mode, " | ".join(MODES))

@@ -138,6 +138,32 @@ def test_a_wrong_value_stops_the_start(tmp_path: Path) -> None:
         assert "exiting" in said and "direct cause" not in said
 
 
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (("headroom_time_budget=soon",), "headroom_time_budget: Failed to parse option headroom_time_budget"),
+        (("headroom_mode=audit", "headroom_mode=off"), "headroom_mode: Received multiple values"),
+    ],
+)
+def test_a_value_of_another_type_or_several_stop_the_start(tmp_path: Path, typed: tuple[str, ...], says: str) -> None:
+    words = [word for setting in typed for word in ("--set", setting)]
+    process = run(tmp_path, *("--listen-host", "127.0.0.1", "--listen-port", "0"), *words)
+    said = output(process)
+    assert process.returncode != 0 and says in said and "Traceback" not in said
+
+
+def test_a_wrong_config_file_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[proxy]\nbuget = 3\n")
+    process = run(
+        tmp_path,
+        *("--listen-host", "127.0.0.1", "--listen-port", "0"),
+        environment={"HEADROOM_CONFIG_DIR": str(tmp_path)},
+    )
+    said = output(process)
+    assert process.returncode != 0
+    assert f"{tmp_path / 'config.toml'}: proxy.buget is no setting; did you mean budget?" in said
+
+
 def test_mitmdump_lists_the_options(tmp_path: Path) -> None:
     said = output(run(tmp_path, "--options"))
     for name, default, text in OPTIONS:
