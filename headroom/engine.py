@@ -292,7 +292,7 @@ class Engine:
             return rewrite
         conversation = found[0] if found and not held else Conversation(layout, indexed=not held)
         terms, tool = self._terms(request, layout, identity.session, memory, mode, 0.0 if held else until)
-        anew = rewrite.cold and not held
+        anew = rewrite.cold and not held and memory.alone
         terms = replace(terms, new_from=0 if anew else new_from)
         with conversation.lock:
             if (anew and conversation.untouched) or not conversation.continues_in(layout):

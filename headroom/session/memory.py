@@ -56,6 +56,12 @@ class Memory(Protocol):
     """Decisions by block, and the sessions that are left alone."""
 
     @property
+    def alone(self) -> bool:
+        """Whether all requests of a session come through this proxy, so that it can tell when the provider has nothing
+        of one cached any more."""
+        ...
+
+    @property
     def problem(self) -> str:
         """Why nothing new may be decided now: others could not know of it. "" while all is well."""
         ...
@@ -94,7 +100,7 @@ class Memory(Protocol):
 class RamMemory:
     """Decisions of this process; for audit, and for when there is no disk."""
 
-    problem = ""
+    alone, problem = True, ""
 
     def __init__(self, limit: int = IN_MEMORY) -> None:
         self._decisions: OrderedDict[bytes, list[Decision]] = OrderedDict()
@@ -151,7 +157,7 @@ class SqliteMemory:
     When the disk fails, what it can't take is kept in memory, the log says so once, and requests go on.
     """
 
-    problem = ""
+    alone, problem = True, ""
 
     def __init__(self, path: Path) -> None:
         self._path = path

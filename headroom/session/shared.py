@@ -27,6 +27,8 @@ _MOST = 64 * 1024 * 1024
 class SharedMemory:
     """Decisions in a store for several proxies, with a copy in the workspace of this one."""
 
+    alone = False
+
     def __init__(self, copies: SqliteMemory, lists: Lists) -> None:
         self._copies = copies
         self._lists = lists
@@ -125,6 +127,8 @@ class _Seen:
 
     Once the store did not answer, nothing new is decided in this request, also when it is back before its end.
     """
+
+    alone = False
 
     def __init__(self, memory: SharedMemory, session: str, keys: Iterable[bytes]) -> None:
         self._memory = memory

@@ -21,7 +21,7 @@ from tests.stores.test_servers import eventually
 from tests.support.originals import RamOriginals
 from tests.support.servers import redis_program, redis_server
 from tests.support.stage import Stage, stage
-from tests.test_engine import FILE, OTHER, body, call, read_twice, result, results, send, text, user
+from tests.test_engine import FILE, OTHER, Later, body, call, read_twice, result, results, send, text, user
 
 
 def long_session() -> list[dict[str, Any]]:
@@ -131,6 +131,20 @@ def test_what_was_missed_while_the_store_was_away_is_looked_up_when_it_is_back(
         server.start()
         assert eventually(lambda: not other._memory["optimize"].problem)
         assert results(send(other, messages[:5]))["toolu_1"] == sent["toolu_1"]
+
+
+def test_a_pause_here_is_no_pause_of_the_session(server_url: str, tmp_path: Path) -> None:
+    """The other proxy may have sent it a moment ago: what was sent before is cached, for all that is known here."""
+    messages = read_twice()
+    memory = open_memory(server_url, tmp_path / "state.db")
+    clock = Later()
+    engine = Engine(memory, clock=clock)
+    before = results(send(engine, messages[:5]))
+    assert before["toolu_1"] == FILE  # it left without a proxy
+    clock.now += 3600
+    after = results(send(engine, messages))
+    assert after["toolu_1"] == FILE and after["toolu_2"] == before["toolu_2"]
+    memory.close()
 
 
 def counted(call: Callable[..., Any], name: str, asked: list[str]) -> Callable[..., Any]:
