@@ -1,6 +1,7 @@
 """Proxy Configuration: Command Line Options, Feature Flags, All Options. What each does in a running proxy is tried in
 tests/cli/test_proxy.py."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def test_host_is_the_host_to_bind_to(started: list[Started], monkeypatch: pytest
 async def test_budget_is_the_daily_budget_limit_in_usd(started: list[Started], tmp_path: Path) -> None:
     assert proxy(started, "--budget", "10.00").settings.budget_usd == 10.0
     ledger = Ledger(tmp_path / "work" / "ledger.db")
-    ledger.record(exchange(cost_usd=10.5))
+    ledger.record(exchange(cost_usd=10.5, time=time.time() + 3600))  # of today also when the day ends meanwhile
     ledger.close()
     for budget, status in (("10.00", 429), ("11.00", None)):
         async with proxied(headroom_budget=budget, headroom_workspace=str(tmp_path / "work")) as running:
