@@ -39,6 +39,8 @@ _MOST_FIGURES = 8
 _COMMON = 0.1  # share of the items: a word in more of them finds none of them
 LEAST_NUMBERS = 5
 """Of fewer none is an outlier."""
+_FEW = 32  # words that are looked for in a text at once
+_NONE: Counter[str] = Counter()
 _HUGE = 1e150  # squares of larger numbers are infinite
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -233,7 +235,8 @@ def bm25(query: str, texts: Sequence[str]) -> list[float]:
     wanted = {word for word in _WORD.findall(query.lower()) if word in together}
     if not wanted:
         return [0.0] * len(texts)
-    found = [Counter(filter(wanted.__contains__, _WORD.findall(text))) for text in lowered]
+    has = _whole_words(wanted)
+    found = [Counter(filter(wanted.__contains__, _WORD.findall(text))) if has(text) else _NONE for text in lowered]
     frequency = Counter(word for counts in found for word in counts)
     weight = {
         word: math.log(1 + (len(texts) - n + 0.5) / (n + 0.5))
@@ -243,9 +246,19 @@ def bm25(query: str, texts: Sequence[str]) -> list[float]:
     mean = max(1.0, sum(map(len, texts)) / len(texts))
     scores = []
     for counts, text in zip(found, texts, strict=True):
+        if not counts:
+            scores.append(0.0)
+            continue
         base = 1.2 * (0.25 + 0.75 * len(text) / mean)
         scores.append(math.fsum(weight[word] * n * 2.2 / (n + base) for word, n in counts.items() if word in weight))
     return scores
+
+
+def _whole_words(words: set[str]) -> Callable[[str], object]:
+    """Tells texts that have one of a few words; of many words, it says so of every text."""
+    if len(words) > _FEW:
+        return bool
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, sorted(words)))})(?![^\W_])").search
 
 
 def _matches(scores: Sequence[float], config: SmartCrusherConfig) -> list[int]:
@@ -304,7 +317,7 @@ def _features(
             if number is not None and deviation > 0:
                 shown.add((path, f"~{round((number - mean) / deviation)}"))
         elif type(value) is str:
-            shown.update((path, word) for word in _WORD.findall(value.lower())[:20] if not word.isdigit())
+            shown.update([(path, word) for word in _WORD.findall(value.lower())[:20] if not word.isdigit()])
     return shown
 
 
