@@ -22,7 +22,7 @@ def snippets(page: Path) -> list[str]:
     return [textwrap.dedent(found[2]) for found in SNIPPET.finditer(page.read_text(encoding="utf-8"))]
 
 
-PAGES = [page for page in sorted(DOCS.glob("*.md")) if snippets(page)]
+PAGES = [page for page in (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))) if snippets(page)]
 
 
 @pytest.fixture
