@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -58,10 +59,14 @@ def content_token(workspace: Path) -> str:
     Others on this machine can reach the port, too. Raises StorageError or OSError.
     """
     path = private_dir(workspace) / TOKEN_FILE
-    try:
+    with suppress(FileNotFoundError):
         return path.read_text().strip()
-    except FileNotFoundError:
-        token = secrets.token_urlsafe(24)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-            file.write(token)
-        return token
+    fresh = path.with_name(f".{TOKEN_FILE}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(24))
+    try:
+        with suppress(FileExistsError):  # another was faster: its token counts
+            os.link(fresh, path)
+    finally:
+        fresh.unlink()
+    return path.read_text().strip()

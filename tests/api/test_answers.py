@@ -1,7 +1,10 @@
 """What the API answers."""
 
 import json
+import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from prometheus_client.core import Metric
@@ -317,3 +320,11 @@ def test_an_original_that_only_looks_like_json_is_searched_by_lines(client: Test
     place.originals.keep([original])
     answer = client.post("/v1/retrieve", json={"hash": original.hash, "query": "nan"})
     assert answer.json()["results"] == ["[1e400, NaN,"]
+
+
+def test_the_token_is_one_for_all_who_ask_at_once_and_its_owners_only(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        tokens = set(pool.map(content_token, [tmp_path / "workspace"] * 32))
+    assert len(tokens) == 1 and len(tokens.pop()) == 32
+    [file] = (tmp_path / "workspace").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
