@@ -17,6 +17,8 @@ from mitmproxy import ctx, http
 from mitmproxy.addons.clientplayback import ReplayHandler
 
 from addon.answers import KNOWN, Answers
+from addon.inline import answer as answer_inline
+from addon.inline import may_answer
 from addon.plans import reading_of, usage_tap
 from addon.rows import REFUSED, Exchange, describe, error_body, figures, one_line, summary, take_back
 from addon.settings import MODES, Settings, parse_profiles
@@ -339,6 +341,9 @@ class Exchanges:
         if exchange.original is not None and response.status_code in REFUSED:
             response.stream = False  # the original is sent first, which may be taken
             return
+        if may_answer(exchange, response, self.engine):
+            response.stream = False
+            return
         reader = exchange.reader = UsageReader(
             exchange.target.shape,
             response.headers.get("content-type", ""),
@@ -365,9 +370,25 @@ class Exchanges:
         held_back = exchange.reader is None and not flow.response.stream
         if exchange.original is not None and held_back and exchange.status in REFUSED:
             await self._send_original(flow, exchange)
+        elif held_back and may_answer(exchange, flow.response, self.engine):
+            await answer_inline(flow, exchange, self.engine, self._send)
+            exchange.reader = UsageReader(exchange.target.shape, flow.response.headers.get("content-type", ""))
+            exchange.reader.feed(flow.response.get_content(strict=False) or b"")
         if exchange.asked is not None:
             self._writer.submit(self.answers.keep, flow, exchange.asked, exchange.target.shape)
         self.ended(flow)
+
+    async def _send(self, flow: http.HTTPFlow, body: bytes) -> http.Response | None:
+        """The provider's answer to the same request with another body; None where there is none."""
+        again = flow.copy()
+        again.response = None
+        again.request.content = body
+        self._again.add(again.id)
+        try:
+            await ReplayHandler(again, ctx.options).replay()
+        finally:
+            self._again.discard(again.id)
+        return cast("http.Response | None", again.response)
 
     async def _send_original(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         """The provider refused a body that we changed, unpaid: send what the client wrote, once.

@@ -82,6 +82,12 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "Answer the model's calls of headroom_retrieve. Without, the tool is never added.",
     ),
     (
+        "headroom_ccr_inline",
+        False,
+        "For programs that don't loop on tool calls: answer calls of headroom_retrieve before the program sees the "
+        "answer, where that is no stream and calls nothing else.",
+    ),
+    (
         "headroom_ccr_expansion",
         False,
         "Add to the newest message the parts of what was left out that it names.",
@@ -260,7 +266,13 @@ def read_settings(options: Options) -> Settings:
         sessions_kept(),
         CacheSettings(options.headroom_cache, ttl, options.headroom_stable_prefix),
         {**config.tool_profiles, **parse_profiles("headroom_tool_profiles", options.headroom_tool_profiles)},
-        CcrSettings(retrieval, options.headroom_ccr_responses, options.headroom_ccr_expansion, level),
+        CcrSettings(
+            retrieval,
+            options.headroom_ccr_responses,
+            options.headroom_ccr_expansion,
+            level,
+            options.headroom_ccr_inline and options.headroom_ccr_responses,
+        ),
         os.environ.get(KEY_VARIABLE, "").strip(),
         _names(options.headroom_api_hosts),
         crusher_of(config),
