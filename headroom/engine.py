@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
@@ -15,7 +16,7 @@ from headroom.cache.anthropic import CACHES_ITSELF
 from headroom.cache.stable import RULES, stabilize, tail_start
 from headroom.ccr.deferred import RETRIEVED
 from headroom.ccr.expansion import EXPANDED, Left, expansion
-from headroom.ccr.judged import judged
+from headroom.ccr.judged import hindsight, judged
 from headroom.ccr.learning import NOBODY, Asked, Learner, LeftOut, Lesson, Who, asked, who
 from headroom.ccr.lossy import leave_out
 from headroom.ccr.markers import Way
@@ -26,7 +27,8 @@ from headroom.ccr.ways import CcrSettings, Offered, way_back
 from headroom.context.windows import Held, Windows
 from headroom.errors import without_message
 from headroom.session.betas import beta_header, is_sticky, union
-from headroom.session.conversation import Conversation, Conversations, source_of, subject_of
+from headroom.session.conversation import Conversation, Conversations, chained, source_of, subject_of
+from headroom.session.hindsight import unused
 from headroom.session.identity import Identity, client_of, identify, without_billing_line
 from headroom.session.inputs import texts_of
 from headroom.session.memory import Decision, Known, Memory, RamMemory
@@ -171,6 +173,9 @@ class Terms:
     cached_to: int = 0
     """The byte up to which nothing is decided."""
     smart_crusher: SmartCrusherConfig = SMART_CRUSHER
+    unused: Mapping[int, tuple[list[tuple[int, int]], int]] = field(default_factory=dict)
+    """Of old outputs, by the number of the block: the lines that are left out now, with hindsight, and the tokens of
+    what stood there."""
     settled: str = ""
     """Why nothing new is decided though there is time; "" where it is."""
     count: Callable[[str], int] = count
@@ -298,6 +303,8 @@ class Engine:
             if (anew and conversation.untouched) or not conversation.continues_in(layout):
                 conversation = Conversation(layout)
             try:
+                if anew and terms.judges and until and not request.counts:
+                    terms = self._second_sight(conversation, layout, terms, memory)
                 decided, known = self._advance(conversation, layout, terms, memory)
                 counts = verdict is None or verdict.acquire(blocking=False)
                 stands = not counts or memory.remember([*tool.decided, *decided], known)
@@ -306,7 +313,9 @@ class Engine:
                 raise
             if not stands:  # what others decided holds, and what others can't know of is not sent
                 terms, tool = self._terms(request, layout, identity.session, memory, mode, 0.0)
-                terms = replace(terms, settled=AWAY if memory.problem else "another proxy decided at the same time")
+                terms = replace(
+                    terms, unused={}, settled=AWAY if memory.problem else "another proxy decided at the same time"
+                )
             if not stands or (not counts and decided):  # the provider gets the originals of these
                 conversations.drop(conversation)
                 conversation = Conversation(layout)
@@ -514,8 +523,12 @@ class Engine:
         been decided before."""
         start = len(conversation.standings)
         keys = [block.key(layout.body) for block in layout.blocks[start:]]
+        second = _second_keys(layout, start, keys, conversation.chain) if terms.level != "safe" else {}
         known = memory.find(
-            key for block, key in zip(layout.blocks[start:], keys, strict=True) if block.kind in REPLACED
+            [
+                *(key for block, key in zip(layout.blocks[start:], keys, strict=True) if block.kind in REPLACED),
+                *second.values(),
+            ]
         )
         settled = terms.settled or (AWAY if memory.problem else "")
         new_from = 0 if terms.all_new else min(layout.first_new_turn, terms.new_from)
@@ -536,7 +549,13 @@ class Engine:
                 self._add_source(conversation, layout, number, block, key, added)
                 continue
             text = layout.text(block)
-            standing = self._remembered(conversation, known.get(key, ()), empty is None)
+            standing = self._remembered(conversation, known.get(second.get(number, b""), ()), empty is None)
+            if standing is None and text is not None and number in terms.unused and not settled:
+                standing = self._unused(layout, block, second[number], text, terms, *terms.unused[number])
+                if standing is not None and standing.decision is not None:
+                    decided.append(standing.decision)
+            if standing is None:
+                standing = self._remembered(conversation, known.get(key, ()), empty is None)
             if standing is None and text is not None and block.turn >= new_from and not settled:
                 standing = self._given(conversation, layout, block, key, terms)
                 if standing is not None and standing.decision is not None:
@@ -574,6 +593,46 @@ class Engine:
         if promised and terms.keeps:  # what was left out by an earlier process, or in a session this one is a copy of
             self.promises.keep(promised)
         return decided, known
+
+    def _second_sight(self, conversation: Conversation, layout: Layout, terms: Terms, memory: Memory) -> Terms:
+        """Where the provider has nothing of a conversation in its cache: decide again, with hindsight, about what
+        nothing referred to. What it leaves standing keeps its form."""
+        in_time = time.monotonic() + len(layout.body) / DECIDED_A_SECOND < terms.until
+        if not conversation.keys or terms.settled or memory.problem or not in_time:
+            return terms
+        old = bisect_left(layout.blocks, layout.first_new_turn, key=lambda block: block.turn)
+        skip = {
+            number
+            for number, block in enumerate(layout.blocks[:old])
+            if block.kind == "result"
+            and (
+                profile(layout.tool(block), terms.profiles) is Profile.SKIP
+                or block.turn >= terms.kept_from
+                or block.span.end <= terms.cached_to
+            )
+        }
+        found = unused(layout, conversation.standings[:old], skip)
+        if not found:
+            return terms
+        standings = conversation.standings
+        conversation.restart(layout)
+        return replace(terms, unused={number: (runs, standings[number].after) for number, runs in found.items()})
+
+    def _unused(
+        self, layout: Layout, block: Block, key: bytes, text: str, terms: Terms, runs: list[tuple[int, int]], best: int
+    ) -> Standing | None:
+        """An old output without the lines that nothing referred to; None where that gains too little."""
+        tokens, arguments = terms.count(text), layout.arguments(block)
+        original = _original(layout, block, text, terms.session)
+        context = Context(layout.tool(block), arguments, count=terms.count)
+        subject = subject_of(arguments)[1]
+        form = hindsight(text, runs, best, LineIndex(), subject, context, terms.way, original.hash)
+        if form is None or len(quote(form.text)) > block.span.end - block.span.start:
+            return None
+        if terms.keeps and not self.promises.keep([original]):
+            return None
+        decision = Decision(key, form.text, tokens, form.tokens, form.saved, hash=original.hash)
+        return Standing(_identity(decision), tokens, decision)
 
     def _add_source(
         self, conversation: Conversation, layout: Layout, number: int, block: Block, key: bytes, added: Standing | None
@@ -731,6 +790,17 @@ class Engine:
 
 
 _HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "session_id")
+
+
+def _second_keys(layout: Layout, start: int, keys: Sequence[bytes], chain: bytes) -> dict[int, bytes]:
+    """Under which keys second sight remembers what it decided about the outputs from block ``start`` on: such a
+    decision holds where all that stands before the block does."""
+    found = {}
+    for number, (block, key) in enumerate(zip(layout.blocks[start:], keys, strict=True), start):
+        chain = chained(chain, key)
+        if block.kind == "result":
+            found[number] = chain
+    return found
 
 
 def provider_has_history(layout: Layout) -> bool:

@@ -1,11 +1,14 @@
 """A tool output without the lines that will hardly be needed, where the agent can have them back."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from headroom.ccr.lossy import MARKER
 from headroom.ccr.markers import Native, Way, mark, native_gaps
 from headroom.transforms import keep
-from headroom.transforms.base import Context, Outlook
+from headroom.transforms.base import Compressed, Context, Outlook
 from headroom.transforms.commands import ECHO, command_of, kinds
 from headroom.transforms.line_index import LineIndex
 from headroom.transforms.pipeline import LEAST_GAIN, Shortened, shorten
@@ -13,6 +16,11 @@ from headroom.transforms.router import FILE_TOOLS, PATH_TOOLS, SEARCH_TOOLS, SHE
 
 REPEATABLE = frozenset({"file", "names", "rows", "tree", "paths", "search", "diff", ECHO})
 """Kinds that commands print which change nothing: running them again does no harm and prints the same."""
+
+READ_TOOLS = frozenset({"read", "read_file", "view", "open_file", "view_file"})
+"""Tools that read a part of a file again when they are told its lines."""
+SECOND_SIGHT = "second_sight"
+_FILE_LINE = re.compile(r" *(\d+)(?:→|\t)")
 
 
 def judged(
@@ -38,6 +46,51 @@ def judged(
     kept = keep.compress(text, context)
     if kept is None:
         return None
+    return _form(kept, text, lossless, index, subject, context, native, way, hash)
+
+
+def hindsight(
+    text: str,
+    runs: Sequence[tuple[int, int]],
+    lossless: int,
+    index: LineIndex,
+    subject: str,
+    context: Context,
+    way: Way | None,
+    hash: str,
+) -> Shortened | None:
+    """As ``judged``, without the lines ``runs`` (first, end) that nothing referred to."""
+    native: Native | None = "file" if context.tool.lower() in READ_TOOLS else native_of(context)
+    if native is None and way is None:
+        return None
+    lines, shift = text.split("\n"), 0
+    if native == "file":
+        number = _FILE_LINE.match(lines[0])
+        if number is None:
+            return None  # nobody knows which lines of the file these are
+        shift = int(number[1]) - 1
+    if native is not None:
+        context = replace(context, gap=native_gaps(native, shift))
+    ends = [0, *(at for run in runs for at in run), len(lines)]
+    out: list[str] = []
+    for part, (i, j) in enumerate(pairwise(ends)):
+        out += [context.gap(i + 1, j - i)] if part % 2 else lines[i:j]
+    kept = Compressed("\n".join(out), SECOND_SIGHT, lossless=False, left_out=sum(j - i for i, j in runs))
+    return _form(kept, text, lossless, index, subject, context, native, way, hash)
+
+
+def _form(
+    kept: Compressed,
+    text: str,
+    lossless: int,
+    index: LineIndex,
+    subject: str,
+    context: Context,
+    native: Native | None,
+    way: Way | None,
+    hash: str,
+) -> Shortened | None:
+    """What is left of a text in its shortest form, with its marker; None where that gains too little."""
     tokens = context.count(kept.text)
     plain = replace(context, outlook=None)
     form = shorten(kept.text, tokens, index, subject, plain) or Shortened(kept.text, tokens)
@@ -48,7 +101,7 @@ def judged(
     gain = lossless - form.tokens - added
     if gain < LEAST_GAIN + lossless // 100 or len(marked.encode()) > len(text.encode()):
         return None
-    saved = {**form.saved, keep.STRATEGY: gain + added}
+    saved = {**form.saved, kept.strategy: gain + added}
     if added:
         saved[MARKER] = -added
     return replace(form, text=marked, tokens=form.tokens + added, saved=saved, lossless=False, left_out=kept.left_out)

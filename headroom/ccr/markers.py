@@ -7,6 +7,7 @@
 | ``[... . Retrieve more: headroom retrieve 0123456789abcdef01234567]`` | the agent has a shell |
 | ``[lines 120-340 left out; run it again through sed -n '120,340p' to see them]`` | what a shell can print again |
 | ``[lines 120-340 left out; a narrower search shows them]`` | hits of a search, paths of a listing |
+| ``[lines 120-340 left out; read them with offset 120, limit 221]`` | a file; its own numbers |
 | ``[lines 120-340 left out]`` | where more is missing of such a text, and where bodies of code are in an outline |
 | ``[221 lines left out]`` | where lines are missing, beside one of the first three |
 
@@ -32,13 +33,14 @@ class Way(NamedTuple):
     tool: str = ""
 
 
-Native = Literal["shell", "search"]
+Native = Literal["shell", "search", "file"]
 """With which of its own tools the agent can have a text again."""
 SAID = 3
 """Gaps of one text that say how their lines are had."""
 _NATIVE = {
     "shell": "; run it again through sed -n '{first},{last}p' to see them",
     "search": "; a narrower search shows them",
+    "file": "; read them with offset {first}, limit {count}",
 }
 _ITEMS = re.compile(r"^\[\d+ items compressed to \d+(?=\]$)", re.M)
 
@@ -48,14 +50,16 @@ def gap(first: int, count: int) -> str:
     return GAP.format(count)
 
 
-def native_gaps(native: Native) -> Callable[[int, int], str]:
-    """As ``gap``, for a text that the agent's own tools print again: the first ones say how."""
+def native_gaps(native: Native, shift: int = 0) -> Callable[[int, int], str]:
+    """As ``gap``, for a text that the agent's own tools print again: the first ones say how. ``shift`` is added to the
+    numbers of lines, for a part of a file."""
     said = 0
 
     def stands(first: int, count: int) -> str:
         nonlocal said
-        last, said = first + count - 1, said + 1
-        how = _NATIVE[native].format(first=first, last=last) if said <= SAID else ""
+        first, said = first + shift, said + 1
+        last = first + count - 1
+        how = _NATIVE[native].format(first=first, last=last, count=count) if said <= SAID else ""
         return f"[lines {first}-{last} left out{how}]"
 
     return stands

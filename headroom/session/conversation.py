@@ -4,7 +4,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 
 from headroom.session.inputs import verbatim
@@ -33,6 +33,8 @@ class Conversation:
 
     layout: Layout
     keys: list[bytes] = field(default_factory=list)
+    chain: bytes = b""
+    """Tells all blocks so far from those of any other conversation."""
     standings: list[Standing] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     index: LineIndex = field(default_factory=LineIndex)
@@ -56,10 +58,18 @@ class Conversation:
             return False
         return all(layout.blocks[i].key(layout.body) == self.keys[i] for i in range(layout.reused, len(self.keys)))
 
+    def restart(self, layout: Layout) -> None:
+        """Forget what stands: all blocks are taken in anew, by whoever holds the lock."""
+        fresh = Conversation(layout)
+        for one in fields(self):
+            if one.name != "lock":
+                setattr(self, one.name, getattr(fresh, one.name))
+
     def stands(self, key: bytes, standing: Standing, source: Source, *texts: str) -> None:
         """Add the next block: what stands for it, and its texts."""
         self.identities[standing.identity] = len(self.keys)
         self.keys.append(key)
+        self.chain = chained(self.chain, key)
         self.standings.append(standing)
         self.sources.append(source)
         replacement = standing.decision.replacement if standing.decision else None
@@ -71,6 +81,11 @@ class Conversation:
             return
         for text in texts:
             self.index.add(source, _lines(text, replacement), replacement)
+
+
+def chained(chain: bytes, key: bytes) -> bytes:
+    """What tells a block together with all that stands before it; ``chain`` tells those. 16 bytes."""
+    return blake2b(chain + key, digest_size=16, person=b"second sight").digest()
 
 
 class Conversations:
