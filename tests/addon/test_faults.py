@@ -105,12 +105,12 @@ def test_the_engine_exceeds_its_time(on: Stage) -> None:
     session = Coding().read()
     began = time.monotonic()
     with time_budget(on, 250):
-        sent = on.send(session, {"x-fault": "late 1.2"})
-    assert time.monotonic() - began < 1.1 and sent.response.status_code == 200
+        sent = on.send(session, {"x-fault": "late 4"})
+    assert time.monotonic() - began < 3.8 and sent.response.status_code == 200
     assert on.received.body == session.body
     row = on.row(sent)
     assert (row.outcome, row.reason) == ("passed", "time budget of 250 ms exceeded")
-    time.sleep(1.2)  # the engine has come to its end by now; what it decided was not sent and must not count
+    time.sleep(4)  # the engine has come to its end by now; what it decided was not sent and must not count
     on.send(session.read())
     assert results(on.received.body)["toolu_1"] == source("handler")
     assert results(on.received.body)["toolu_2"] != source("handler")
@@ -125,14 +125,14 @@ def test_what_was_decided_before_holds_when_the_engine_exceeds_its_time(on: Stag
     before = results(on.received.body)
     began = time.monotonic()
     with time_budget(on, 250):
-        sent = on.send(session.read("other").read("other"), {"x-fault": "late 1.2"})
-    assert time.monotonic() - began < 1.1 and sent.response.status_code == 200
+        sent = on.send(session.read("other").read("other"), {"x-fault": "late 4"})
+    assert time.monotonic() - began < 3.8 and sent.response.status_code == 200
     during = results(on.received.body)
     assert REFERENCE in before["toolu_2"] and before.items() <= during.items()
     assert during["toolu_3"] == during["toolu_4"] == source("other"), "nothing new is decided"
     row = on.row(sent)
     assert (row.outcome, row.reason) == ("rewritten", ONLY_BEFORE) and row.tokens_saved > 0
-    time.sleep(1.2)  # the engine has come to its end by now
+    time.sleep(4)  # the engine has come to its end by now
     on.send(session.read("other"))
     after = results(on.received.body)
     assert during.items() <= after.items() and REFERENCE in after["toolu_5"]
@@ -149,7 +149,7 @@ def test_what_was_decided_before_holds_after_a_restart_when_the_engine_exceeds_i
     on.move(before)
     on.move(workspace)  # nothing of the session is in memory any more
     with time_budget(on, 250):
-        sent = on.send(session.read("other"), {"x-fault": "late 1.2"})
+        sent = on.send(session.read("other"), {"x-fault": "late 4"})
     assert first.items() <= results(on.received.body).items()
     assert on.row(sent).reason == ONLY_BEFORE
 
@@ -160,7 +160,7 @@ def test_what_was_decided_before_holds_while_others_keep_the_engine_busy(on: Sta
     for session in sessions:
         on.send(session)
         before.append(results(on.received.body))
-    hanging = [threading.Thread(target=on.send, args=(Coding().read(), {"x-fault": "late 1.2"})) for _ in range(3)]
+    hanging = [threading.Thread(target=on.send, args=(Coding().read(), {"x-fault": "late 4"})) for _ in range(3)]
     with time_budget(on, 250):
         for thread in hanging:
             thread.start()
@@ -204,16 +204,16 @@ def test_a_larger_time_budget_is_waited_for(on: Stage) -> None:
 
 
 def test_engines_that_hang_hold_nobody_else_up(on: Stage) -> None:
-    hanging = [threading.Thread(target=on.send, args=(Coding().read(), {"x-fault": "late 1.2"})) for _ in range(3)]
+    hanging = [threading.Thread(target=on.send, args=(Coding().read(), {"x-fault": "late 4"})) for _ in range(3)]
     with time_budget(on, 250):
         for thread in hanging:
             thread.start()
         began = time.monotonic()
         assert on.send(Coding().read().read(), client=on.new_client()).response.status_code == 200
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         for thread in hanging:
             thread.join()
-    time.sleep(max(0.0, began + 1.3 - time.monotonic()))
+    time.sleep(max(0.0, began + 4.3 - time.monotonic()))
     took_over(on, Coding().read().read())
 
 
@@ -354,7 +354,7 @@ def test_the_database_is_locked(on: Stage, workspace: Path) -> None:
             database.execute("BEGIN EXCLUSIVE")
         began = time.monotonic()
         sent = on.send(session.read())
-        assert sent.response.status_code == 200 and time.monotonic() - began < 1
+        assert sent.response.status_code == 200 and time.monotonic() - began < 3
         during = results(on.received.body)
         assert during["toolu_1"] != source("handler") and REFERENCE in during["toolu_2"]
         assert "database is locked" in on.logged(f"{workspace}/state.db can't be used")

@@ -85,7 +85,7 @@ class Stage:
         (row,) = self.rows(sent.project)
         return row
 
-    def rows(self, project: str, count: int = 1, seconds: float = 8) -> list[Exchange]:
+    def rows(self, project: str, count: int = 1, seconds: float = 30) -> list[Exchange]:
         """The rows of a project, oldest first, as soon as there are ``count`` of them."""
         ledger = Ledger(self.workspace / "ledger.db")
         end = time.monotonic() + seconds
@@ -99,7 +99,7 @@ class Stage:
         finally:
             ledger.close()
 
-    def logged(self, text: str, seconds: float = 8) -> str:
+    def logged(self, text: str, seconds: float = 30) -> str:
         """The first line of the proxy's log with this text, as soon as there is one."""
         end = time.monotonic() + seconds
         while True:
