@@ -3,7 +3,7 @@
     from langchain.agents import create_agent
     from headroom.integrations.langchain import HeadroomMiddleware
 
-    agent = create_agent("anthropic:claude-sonnet-4-5", tools=[...], middleware=[HeadroomMiddleware()])
+    agent = create_agent("anthropic:claude-sonnet-5-5", tools=[...], middleware=[HeadroomMiddleware()])
 
 Only the request is changed: the agent's state, its checkpoints and traces keep every message as it was. Put it last,
 so that it sees what the others have made of the messages. Needs the extra ``langchain``.
