@@ -34,7 +34,7 @@ STEPS = {
     "read": "scan the body",
     "open": "find the conversation's prefix",
     "optimize": "plan breakpoints",
-    "_advance": "take in new blocks",
+    "advance": "take in new blocks",
     "shorten": "  of it: transforms",
     "stands": "  of it: index of lines",
     "head": "size of tools and system prompt",

@@ -53,7 +53,7 @@ def test_a_request_that_the_engine_failed_on_was_not_marked(monkeypatch: pytest.
     loop = Loop()
     loop.send(agent(1))
     with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
-        broken.setattr("headroom.engine.splice", lambda body, patches: 1 / 0)
+        broken.setattr("headroom.engine.rewriting.splice", lambda body, patches: 1 / 0)
         loop.send(agent(2))
     assert not loop.send(agent(3)).plan.expected
 
