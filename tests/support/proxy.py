@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,12 +18,15 @@ REDIRECT = ROOT / "tests" / "support" / "redirect.py"
 
 
 def free_port() -> int:
-    """A port on loopback that nothing listens on right now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        assert isinstance(port, int)
-        return port
+    """A port on loopback that nothing listens on right now.
+
+    It lies below those that systems give to outgoing connections, so that none of these gets it before it is used.
+    """
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Mitmdump:
