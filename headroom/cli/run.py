@@ -77,11 +77,12 @@ def _run_behind(proxy: running.Running, command: Sequence[str]) -> int:
 def _attend(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a command to its end: signals are passed on, and when it stops we stop, so that the shell sees it."""
     process = 0
+    early: list[int] = []  # came before we knew of the process, though it may run already
 
     def pass_on(number: int, _: FrameType | None) -> None:
         if not process:
-            sys.exit(128 + number)
-        if not (number in _FROM_KEYS and _in_foreground()):  # else the terminal has sent it to the command too
+            early.append(number)
+        elif not (number in _FROM_KEYS and _in_foreground()):  # else the terminal has sent it to the command too
             os.kill(process, number)
 
     before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
@@ -89,6 +90,8 @@ def _attend(command: Sequence[str], environment: Mapping[str, str]) -> int:
         process = os.posix_spawnp(
             command[0], list(command), environment, setsigdef=[signal.SIGPIPE]
         )  # Python ignores it
+        for number in early:
+            os.kill(process, number)
         while True:
             _, status = os.waitpid(process, os.WUNTRACED)
             if not os.WIFSTOPPED(status):

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from headroom.cli import running
+from headroom.cli.run import _attend
 from headroom.ledger import Ledger
 from tests.cli.conftest import Place
 from tests.support.proxy import free_port
@@ -94,6 +96,18 @@ def test_a_signal_reaches_the_command(place: Place, name: str) -> None:
     process.send_signal(signal.Signals[name])
     out, _ = process.communicate(timeout=20)
     assert (out, process.returncode) == (f"got {name}\n", signal.Signals[name])
+
+
+def test_a_signal_that_comes_as_the_command_starts_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    spawn = os.posix_spawnp
+
+    def spawn_and_get_a_signal(*given: Any, **more: Any) -> int:
+        process = spawn(*given, **more)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return process
+
+    monkeypatch.setattr(os, "posix_spawnp", spawn_and_get_a_signal)
+    assert _attend([sys.executable, "-c", "import time; time.sleep(30)"], os.environ) == 128 + signal.SIGUSR1
 
 
 def test_a_command_that_a_signal_ended_is_told_as_a_shell_would(place: Place) -> None:
