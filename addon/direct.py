@@ -182,7 +182,7 @@ def _send_to(flow: http.HTTPFlow, host: str, key: str) -> None:
     request.host_header = host
     for name in ("proxy-authorization", "proxy-connection"):
         request.headers.pop(name, None)
-    if key and gate.same(request.headers.get("authorization", "").removeprefix("Bearer "), key):
+    if key and gate.same(gate.bearer(request.headers.get("authorization", "")), key):
         del request.headers["authorization"]
 
 

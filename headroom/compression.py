@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headroom.config import CacheAlignerConfig, HeadroomConfig, at_least
 from headroom.errors import ValidationError
+from headroom.latest import put
 from headroom.messages import LIST, check, check_roles, dumps, loads, shape_of, with_texts
 from headroom.settings import load_config
 from headroom.tokenizers import Tokenizer, tokenizer_for
@@ -129,10 +130,7 @@ def _key(model: str, config: HeadroomConfig) -> tuple[Hashable, ...]:
 
 def _keep[KeyT, ValueT](where: "OrderedDict[KeyT, ValueT]", key: KeyT, value: ValueT, limit: int) -> None:
     with _keeping:
-        where[key] = value
-        where.move_to_end(key)
-        while len(where) > limit:
-            where.popitem(last=False)
+        put(where, key, value, limit)
 
 
 _keeping = threading.Lock()

@@ -92,12 +92,17 @@ def has_key(headers: Mapping[str, str], key: str) -> bool:
         return False
     shown = [
         headers.get("x-headroom-api-key", ""),
-        headers.get("authorization", "").removeprefix("Bearer ").strip(),
+        bearer(headers.get("authorization", "")),
     ]
     cookies = [part.strip().partition("=") for part in headers.get("cookie", "").split(";")]
     tokens = [value for name, _, value in cookies if name == COOKIE]
     right = [same(value, key) for value in shown]
     return any([*right, *(same(value, cookie_for(key)) for value in tokens)])
+
+
+def bearer(authorization: str) -> str:
+    """The token of an ``Authorization`` header."""
+    return authorization.removeprefix("Bearer ").strip()
 
 
 def has_proxy_key(value: str, key: str) -> bool:

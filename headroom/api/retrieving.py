@@ -12,10 +12,9 @@ from headroom.api.checking import parse
 from headroom.api.errors import ApiError
 from headroom.api.world import World
 from headroom.ccr.originals import Original
+from headroom.ccr.ways import ALIAS, TOOL
 from headroom.tokenizers import count
 
-TOOL_NAMES = ("headroom_retrieve", "ccr_retrieve")
-"""Names under which a model may call for an original; an MCP client puts its own prefix before."""
 RECENT = 50
 RESULTS = 20
 QUERY_CHARACTERS = 2_000
@@ -69,8 +68,8 @@ class Retrieving:
         if provider not in ("openai", "anthropic"):
             raise ApiError(400, "validation_error", "provider is not one of: openai | anthropic")
         name, arguments, call_id = _call(call)
-        if not name.endswith(TOOL_NAMES):
-            raise ApiError(400, "validation_error", f"the tool {name[:100]!r} is not {TOOL_NAMES[0]}")
+        if not name.endswith((TOOL, ALIAS)):  # an MCP client puts its own prefix before
+            raise ApiError(400, "validation_error", f"the tool {name[:100]!r} is not {TOOL}")
         try:
             data: Json = self.retrieve(arguments.get("hash"), arguments.get("query"))
             success, text = True, str(data.get("original_content", json.dumps(data.get("results"))))

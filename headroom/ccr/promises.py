@@ -12,6 +12,7 @@ from headroom.ccr.markers import Way
 from headroom.ccr.originals import Original, Originals
 from headroom.ccr.ways import OURS, CcrSettings, Offered, Tools, client_tool, way_back
 from headroom.errors import StorageError
+from headroom.latest import put
 from headroom.session.memory import Decision, Memory
 from headroom.stores.entries import State
 from headroom.wire.layout import Block, Layout
@@ -52,7 +53,7 @@ class Promises:
         chained = "previous_response_id" in layout.fields and layout.string("previous_response_id")
         with self._lock:
             if found.names:
-                _put(self._offered, session, found, SESSIONS)
+                put(self._offered, session, found, SESSIONS)
             elif chained and session in self._offered:
                 before = self._offered[session]
                 return Offered(before.names, before.free and found.reason == "no tools", found.reason)
@@ -136,7 +137,7 @@ class Promises:
     def called(self, call: str, name: str, arguments: Mapping[str, object]) -> None:
         """Note a call of our tool that the model made in an answer whose request will not repeat it."""
         with self._lock:
-            _put(self._calls, call, (name, arguments), CALLS)
+            put(self._calls, call, (name, arguments), CALLS)
 
     def call(self, layout: Layout, block: Block, offered: Offered) -> Mapping[str, object] | None:
         """The arguments of a call of our tool that the client can't answer; None for any other call."""
@@ -172,10 +173,3 @@ class Promises:
                 return None
 
         return answer(arguments, find, state)
-
-
-def _put[K, V](table: OrderedDict[K, V], key: K, value: V, limit: int) -> None:
-    table[key] = value
-    table.move_to_end(key)
-    while len(table) > limit:
-        table.popitem(last=False)

@@ -22,6 +22,7 @@ from headroom.context.cutting import cut, original, place
 from headroom.context.managers import SHELF, STEP, Manager, budget_of
 from headroom.context.units import BYTES_PER_TOKEN, OPAQUE_BYTES, Unit, by_message, units
 from headroom.errors import StorageError
+from headroom.latest import put
 from headroom.models import context_limit
 from headroom.session.memory import Decision, Memory
 from headroom.session.standing import BlockReport
@@ -95,10 +96,7 @@ class Windows:
             return None
         key = _start(layout)
         with self._lock:
-            self._layouts[key] = layout
-            self._layouts.move_to_end(key)
-            while len(self._layouts) > SESSIONS:
-                self._layouts.popitem(last=False)
+            put(self._layouts, key, layout, SESSIONS)
         known = tuple(memory.find([key]).get(key, ()))
         for decision in reversed(known):
             messages, marker, length = _plan(decision)
@@ -172,10 +170,8 @@ class Windows:
         """Take in how many tokens the provider counted where we estimated ``tokens``."""
         if tokens >= LEAST_COUNTED and usage.total_input:
             with self._lock:
-                self._ratios[session] = min(max(usage.total_input / tokens, LEAST_RATIO), MOST_RATIO)
-                self._ratios.move_to_end(session)
-                while len(self._ratios) > SESSIONS:
-                    self._ratios.popitem(last=False)
+                ratio = min(max(usage.total_input / tokens, LEAST_RATIO), MOST_RATIO)
+                put(self._ratios, session, ratio, SESSIONS)
 
     def _ratio(self, session: str, provider: str, model: str) -> float:
         with self._lock:

@@ -12,7 +12,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from headroom import __version__
-from headroom.api.gate import same
+from headroom.api.gate import bearer, same
 from headroom.errors import ConfigurationError, HeadroomError, without_message
 from headroom.mcp.tools import Tools
 
@@ -94,7 +94,7 @@ def _locked(app: Any, key: str) -> Any:
     async def asked(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             shown = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-            if not same(shown.decode("latin-1").removeprefix("Bearer "), key):
+            if not same(bearer(shown.decode("latin-1")), key):
                 headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
                 await send({"type": "http.response.start", "status": 401, "headers": headers})
                 await send({"type": "http.response.body"})

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b, md5
 
 from headroom.errors import ConfigurationError, StorageError
+from headroom.latest import put
 from headroom.session.identity import without_billing_line
 from headroom.stores.lists import Item, Lists
 
@@ -94,10 +95,7 @@ class SessionBetaTracker:
             return
         shared = _tokens([item.data.decode("utf-8", "replace") for item in items])
         with self._lock:
-            self._sessions[provider, session_key] = shared
-            self._sessions.move_to_end((provider, session_key))
-            while len(self._sessions) > self._max_sessions:
-                self._sessions.popitem(last=False)
+            put(self._sessions, (provider, session_key), shared, self._max_sessions)
 
     def close(self) -> None:
         """Let go of the connection."""
