@@ -372,6 +372,7 @@ class Exchanges:
             await self._send_original(flow, exchange)
         elif held_back and may_answer(exchange, flow.response, self.engine):
             await answer_inline(flow, exchange, self.engine, self._send)
+            exchange.first_byte = time.time() - exchange.started
             exchange.reader = UsageReader(exchange.target.shape, flow.response.headers.get("content-type", ""))
             exchange.reader.feed(flow.response.get_content(strict=False) or b"")
         if exchange.asked is not None:

@@ -1,15 +1,13 @@
 """Calls of our tool answered within the exchange, with ``headroom_ccr_inline``: the program sees one answer."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from mitmproxy import http
 
 from addon.rows import Exchange
-from headroom.ccr.inline import ROUNDS, follow_up, our_calls, with_usage_of
+from headroom.ccr.inline import ROUNDS, Said, follow_up, our_calls, read_answer, with_usage_of
 from headroom.ccr.learning import Asked, who
 from headroom.ccr.tool import TOKENS
 from headroom.engine import Engine
@@ -21,8 +19,8 @@ log = logging.getLogger("headroom")
 
 
 def may_answer(exchange: Exchange, response: http.Response, engine: Engine) -> bool:
-    """Whether an answer is held back until it is whole, to see whether it calls our tool: one that is no stream, to a
-    request that got the tool from us."""
+    """Whether an answer is held back until it is whole, to see whether it calls our tool: one to a request that got the
+    tool from us."""
     rewrite = exchange.rewrite
     return (
         engine.promises.settings.inline
@@ -30,7 +28,7 @@ def may_answer(exchange: Exchange, response: http.Response, engine: Engine) -> b
         and rewrite is not None
         and TOKENS in rewrite.saved
         and response.status_code == 200
-        and response.headers.get("content-type", "").startswith("application/json")
+        and response.headers.get("content-type", "").startswith(("application/json", "text/event-stream"))
     )
 
 
@@ -46,24 +44,26 @@ async def answer(
     shape, before, rounds = exchange.target.shape, [], 0
     try:
         body = flow.request.get_content(strict=True) or b""
-        response, said = flow.response, _json(flow.response)
-        while rounds < ROUNDS and (calls := our_calls(shape, said)):
-            loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        response, said = flow.response, await _read(shape, flow.response)
+        while rounds < ROUNDS and said.answer is not None and (calls := our_calls(shape, said.answer)):
             given = [
                 await loop.run_in_executor(None, engine.promises.answer, call.arguments, lambda _: None)
                 for call in calls
             ]
-            body = follow_up(
-                read(shape, body), said, [(call, one.text) for call, one in zip(calls, given, strict=True)]
-            )
+            results = [(call, one.text) for call, one in zip(calls, given, strict=True)]
+            body = follow_up(read(shape, body), said.answer, results)
             next_one = await send(flow, body)
             if next_one is None or next_one.status_code != 200:
                 break
+            then = await _read(shape, next_one)
+            if then.answer is None:
+                break
             _learn(engine, exchange, flow, [one.hash for one in given if one.hash])
-            before.append(said)
-            response, said, rounds = next_one, _json(next_one), rounds + 1
+            before.append(said.answer)
+            response, said, rounds = next_one, then, rounds + 1
         if rounds:
-            response.content = json.dumps(with_usage_of(said, before), ensure_ascii=False).encode()
+            response.content = with_usage_of(said, before)
             flow.response = response
             exchange.reason = f"{rounds} retrieval{'s' if rounds > 1 else ''} answered within the exchange"
     except Exception as error:
@@ -76,5 +76,7 @@ def _learn(engine: Engine, exchange: Exchange, flow: http.HTTPFlow, hashes: list
         engine.learner.take(Asked(asker, hash, "") for hash in hashes)
 
 
-def _json(response: http.Response) -> Any:
-    return json.loads(response.get_content(strict=True) or b"null")
+async def _read(shape: str, response: http.Response) -> Said:
+    """Read an answer off the event loop: a long stream takes some milliseconds."""
+    body = response.get_content(strict=True) or b""
+    return await asyncio.get_running_loop().run_in_executor(None, read_answer, shape, body)

@@ -85,7 +85,7 @@ OPTIONS: tuple[tuple[str, str | int | bool, str], ...] = (
         "headroom_ccr_inline",
         False,
         "For programs that don't loop on tool calls: answer calls of headroom_retrieve before the program sees the "
-        "answer, where that is no stream and calls nothing else.",
+        "answer, where that calls nothing else. Streams of sessions that have the tool then come when they are whole.",
     ),
     (
         "headroom_ccr_expansion",

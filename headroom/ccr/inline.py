@@ -1,12 +1,14 @@
 """Calls of our tool answered within the exchange, for programs that don't loop on tool calls: a follow-up request, and
-one answer of several. Only whole answers; a stream passes as it comes.
+one answer of several, as a stream where the program asked for one.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from headroom.ccr.ways import OURS
+from headroom.wire.events import Event, events, usage_of, whole
 from headroom.wire.layout import Layout
 from headroom.wire.spans import Patch, splice
 
@@ -22,6 +24,25 @@ class Call(NamedTuple):
     id: str
     name: str
     arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer: its bytes, decoded, what they say one after the other, and all of that together."""
+
+    body: bytes
+    events: tuple[Event, ...] = ()
+    answer: Json | None = None
+    """None where it can't be read, broke off or ended in an error."""
+
+
+def read_answer(shape: str, body: bytes) -> Said:
+    """Read an answer, whole or a stream. It never raises."""
+    try:
+        said = tuple(events(body))
+        return Said(body, said, whole(shape, body, said))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return Said(body)
 
 
 def our_calls(shape: str, answer: object) -> list[Call]:
@@ -41,13 +62,30 @@ def follow_up(layout: Layout, answer: Json, results: Sequence[tuple[Call, str]])
     return splice(layout.body, [Patch(at, at, added.encode("utf-8", "surrogatepass"))])
 
 
-def with_usage_of(answer: Json, before: Sequence[Json]) -> Json:
-    """The last answer, with what all of them used."""
-    for name in ("usage", "usageMetadata"):
-        for earlier in before:
-            if isinstance(answer.get(name), dict) and isinstance(earlier.get(name), dict):
-                answer = {**answer, name: _sum(answer[name], earlier[name])}
-    return answer
+def with_usage_of(last: Said, before: Sequence[Json]) -> bytes:
+    """The last answer as it came, but for its usage: there is what all of them used."""
+    used: Json = {}
+    for answer in before:
+        used = _sum(answer.get("usage") or answer.get("usageMetadata") or {}, used)
+    patches = []
+    for event in last.events:
+        found = usage_of(last.body, event)
+        if found is not None and used:
+            span, figures = found
+            total = _sum(figures, _told(event.value, figures, used))
+            patches.append(Patch(*span, json.dumps(total, separators=(",", ":")).encode()))
+    return splice(last.body, patches)
+
+
+def _told(event: Json, figures: Json, used: Json) -> Json:
+    """What of ``used`` an event has to tell: Anthropic's streams begin with all but the output, and end with what has
+    changed since."""
+    match event.get("type"):
+        case "message_start":
+            return {name: value for name, value in used.items() if name != "output_tokens"}
+        case "message_delta":
+            return {name: value for name, value in used.items() if name in figures}
+    return used
 
 
 def _sum(one: Json, other: Json) -> Json:

@@ -43,7 +43,7 @@ _announces = re.compile(rf"^\s*(mcp__\w+__{TOOL})\s*$", re.M).search
 class CcrSettings:
     """``retrieval``: which ways may be used. ``responses``: whether calls of our own tool are answered; without, it is
     never put into a request. ``expansion``: whether parts of originals that the newest message names are added to it.
-    ``inline``: whether calls of our tool are answered before the program sees them, where the answer is no stream.
+    ``inline``: whether calls of our tool are answered before the program sees them; a stream is held back for that.
     ``level``: safe leaves nothing out, balanced what tools of profile ``normal`` print, max what most tools print."""
 
     retrieval: Retrieval = "auto"

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from headroom.ccr.inline import ROUNDS, our_calls
+from headroom.ccr.inline import ROUNDS, our_calls, read_answer
+from headroom.wire.events import usage_of
 from tests.ccr.test_retrieval import DONE, ITEMS, MINE, OPTIONS, agent, look, retrieve
 from tests.support.agent import HEADERS, PATHS, SHAPES, results
 from tests.support.answers import Answer
-from tests.support.stage import Stage, stage
+from tests.support.stage import Sent, Stage, stage
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +61,87 @@ def test_a_model_that_asks_again_and_again_is_answered_three_times(on: Stage) ->
     assert "headroom_retrieve" in json.dumps(client.answers[1])  # and now the program is told
 
 
-def test_a_stream_passes_as_it_comes(on: Stage) -> None:
-    client = agent(on, "anthropic", Answer(calls=(look(),)), Answer(calls=(retrieve(MINE),)))
-    client.ask("Which cost more than 500? As a stream.")
+def text_of(shape: str, answer: dict[str, Any]) -> str:
+    if shape == "gemini":
+        return "".join(part.get("text", "") for part in answer["candidates"][0]["content"]["parts"])
+    return json.dumps(answer)
+
+
+def streamed(on: Stage, shape: str, words: str, *steps: Answer) -> Sent:
+    """The answer to a streaming request of an agent whose model has just seen that something was left out."""
+    client = agent(on, shape, Answer(calls=(look(),)), *steps)
+    client.ask(words)
     del client.turns[3:]
-    body = json.dumps({**json.loads(client.body()), "stream": True}).encode()
-    sent = on.send(body, HEADERS)
+    url = PATHS[shape]
+    asked = json.loads(client.body())
+    if shape == "gemini":
+        url = url.replace(":generateContent", ":streamGenerateContent?alt=sse")
+    else:
+        asked["stream"] = True
+    if shape == "openai-chat":
+        asked["stream_options"] = {"include_usage": True}
+    return on.send(json.dumps(asked).encode(), HEADERS, url=url)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_program_sees_one_ordinary_stream(on: Stage, shape: str) -> None:
+    asks = Answer("Left out.", calls=(retrieve(MINE),), thinking="What is there?")
+    before = len(on.provider.received)
+    sent = streamed(on, shape, f"Which cost more than 500? Streamed, {shape}.", asks, asks)
+    requests = on.provider.received[before:]
     assert sent.response.headers["content-type"].startswith("text/event-stream")
-    assert "headroom_retrieve" in sent.response.text
+    assert "headroom_retrieve" not in sent.response.text
+    said = read_answer(shape, sent.response.content)
+    assert said.answer is not None and DONE in text_of(shape, said.answer)
+    rounds = requests[-3:]  # the question, and a follow-up for each retrieval
+    assert [ITEMS in [one["text"] for one in results(shape, request.json)] for request in rounds] == [0, 1, 1]
+    if shape == "anthropic":
+        (thinking,) = [b for b in rounds[1].json["messages"][-2]["content"] if b["type"] == "thinking"]
+        assert thinking["thinking"] == "What is there?" and thinking["signature"].encode() in rounds[0].answer
+    if shape == "gemini":
+        call = next(part for part in rounds[1].json["contents"][-2]["parts"] if "functionCall" in part)
+        assert call["thoughtSignature"].encode() in rounds[0].answer
+    # but for the figures of its usage it is the last answer's stream
+    used = [usage for event in said.events if (usage := usage_of(said.body, event))]
+    last = read_answer(shape, rounds[-1].answer)
+    assert [event.value.keys() for event in said.events] == [event.value.keys() for event in last.events]
+    bills = [request.bill for request in rounds]
+    row = on.rows(sent.project)[0]
+    assert used and row.usage is not None and row.reason == "2 retrievals answered within the exchange"
+    assert row.usage.total_input == sum(bill.input for bill in bills)
+    assert row.usage.output_tokens == sum(bill.output for bill in bills)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_stream_that_calls_nothing_of_ours_passes_byte_for_byte(on: Stage, shape: str) -> None:
+    for steps in ((), (Answer("Both.", calls=(retrieve(MINE), look("2"))),)):
+        sent = streamed(on, shape, f"Which cost more than 500? {len(steps)} calls, {shape}.", *steps)
+        assert sent.response.content == on.received.answer
+
+
+def test_a_follow_up_that_fails_leaves_the_stream_as_it_came(on: Stage) -> None:
+    asks = Answer("Left out.", calls=(retrieve(MINE),))
+    for failure in (Answer("Too much.", status=529), Answer("No more.", cut_after=4)):
+        client = agent(on, "anthropic", Answer(calls=(look(),)))
+        client.ask(f"Which cost more than 500? And then {failure.text}")
+        del client.turns[3:]
+        on.provider.script = lambda shape, body, failure=failure: (  # type: ignore[misc]
+            failure if len(results(shape, body)) > 1 else asks
+        )
+        body = json.dumps({**json.loads(client.body()), "stream": True}).encode()
+        before = len(on.provider.received)
+        sent = on.send(body, HEADERS)
+        assert sent.response.content == on.provider.received[before].answer
+        assert "headroom_retrieve" in sent.response.text
+
+
+def test_a_stream_that_breaks_off_while_it_is_held_back_is_an_error(on: Stage) -> None:
+    client = agent(on, "anthropic", Answer(calls=(look(),)))
+    client.ask("Which cost more than 500? And break off.")
+    del client.turns[3:]
+    on.provider.script = lambda shape, body: Answer("No more.", cut_after=4)
+    body = json.dumps({**json.loads(client.body()), "stream": True}).encode()
+    assert on.send(body, HEADERS).response.status_code == 502
 
 
 def test_an_answer_that_cannot_be_read_calls_nothing() -> None:
