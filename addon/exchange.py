@@ -4,24 +4,22 @@ import asyncio
 import gc
 import json
 import logging
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import cast
 
-from mitmproxy import ctx, http
-from mitmproxy.addons.clientplayback import ReplayHandler
+from mitmproxy import http
 
 from addon.answers import KNOWN, Answers
 from addon.inline import answer as answer_inline
 from addon.inline import may_answer
 from addon.plans import reading_of, usage_tap
+from addon.resending import Resender
 from addon.rows import REFUSED, Exchange, describe, error_body, figures, one_line, summary, take_back
 from addon.settings import MODES, Settings, parse_profiles
+from addon.timed import Rewriter
 from addon.view import METADATA, ORIGINAL
 from addon.websocket import Socket, Sockets
 from headroom import plugins
@@ -32,8 +30,8 @@ from headroom.ccr.originals import Originals, open_originals
 from headroom.context.managers import IntelligentContextManager, Manager, RollingWindow
 from headroom.context.scoring import word_overlap
 from headroom.context.windows import Windows
-from headroom.engine import Engine, Mode, RawRequest, Rewrite
-from headroom.errors import ConfigurationError, without_message
+from headroom.engine import Engine, RawRequest, Rewrite
+from headroom.errors import ConfigurationError
 from headroom.ledger import Ledger
 from headroom.ledger.blocks import Blocks
 from headroom.ledger.session_stats import append_run
@@ -48,8 +46,6 @@ from headroom.stores.opening import open_lists
 from headroom.subscription import Reading, Subscriptions
 from headroom.telemetry import get_toin
 from headroom.telemetry.spans import Spans
-from headroom.tokenizers import count
-from headroom.wire.spans import ScanError
 from headroom.wire.targets import Target, is_provider_host, model_from_path, target
 from headroom.wire.usage import UsageReader
 
@@ -58,14 +54,8 @@ LARGEST_BODY = 32 * 1024 * 1024
 """Bytes of a request above which it is not read: providers refuse more than that."""
 WARN_AT = 0.8
 """Share of the daily budget at which the log says so, once a day."""
-WORKERS = 2
 WRITE_AFTER = 0.01
 """Seconds after its end that an exchange is written down."""
-GRACE = 5.0
-"""Seconds that a request whose time is up waits for what was decided before: without it the prefix that the provider
-has cached would break, and it would take the provider longer to read it again."""
-SWITCH_SECONDS = 0.001
-"""How long a worker may keep the interpreter from the event loop."""
 _SIGNED = ("content-digest", "digest", "content-md5", "x-amz-content-sha256")
 _OURS = "x-headroom-"
 
@@ -94,21 +84,16 @@ class Exchanges:
         lists = open_lists(settings.store) if settings.store else None
         self.betas = SessionBetaTracker(settings.beta_sessions, lists)
         self.answers = self._answers(settings)
+        self._rewriter = Rewriter(self.engine, self.betas)
         self._open: dict[str, Exchange] = {}
         self._upgrades: dict[str, Socket] = {}
         self._wishes: dict[str, dict[str, str]] = {}
-        self._again: set[str] = set()
-        """Flows of requests that are sent again as they came: they pass untouched and belong to another's exchange."""
+        self._resender = Resender()
         self._closed: deque[Exchange] = deque()
         """Exchanges that are over and not yet written down."""
         self._warned_day = 0.0
         self._started = time.time()
-        self._pool = ThreadPoolExecutor(WORKERS, "headroom")
-        self._reserve = ThreadPoolExecutor(1, "headroom-held")
-        """Never busy with deciding, so that what was decided before is found at once."""
         self._writer = ThreadPoolExecutor(1, "headroom-ledger")
-        sys.setswitchinterval(SWITCH_SECONDS)
-        self._warm = self._pool.submit(count, "the vocabulary is loaded once, and no request pays for it")
         self._writer.submit(price_for, "anthropic", "claude-sonnet-4-5")
         self._writer.submit(plugins.transforms)
         self._writer.submit(self.answers.open)
@@ -133,7 +118,7 @@ class Exchanges:
     def request_headers(self, flow: http.HTTPFlow) -> None:
         """Our own headers are taken off before anything leaves; what is no model call is not held back."""
         request = flow.request
-        if flow.id in self._again or not is_provider_host(request.pretty_host, self.settings.hosts):
+        if flow.id in self._resender or not is_provider_host(request.pretty_host, self.settings.hosts):
             return
         self._wishes[flow.id] = _take_wishes(request)
         if self._target(request) is None:
@@ -145,7 +130,7 @@ class Exchanges:
     async def request(self, flow: http.HTTPFlow) -> None:
         request, wishes = flow.request, self._wishes.pop(flow.id, {})
         aim = self._target(request)
-        if aim is None or flow.id in self._again:
+        if aim is None or flow.id in self._resender:
             return
         mode = wishes.get("x-headroom-mode", self.settings.mode)
         exchange = Exchange(aim, mode, wishes.get("x-headroom-project"))
@@ -186,7 +171,9 @@ class Exchanges:
             return
         exchange.arrived = body
         if mode == "optimize" and aim.kind != "count_tokens" and not exchange.reason:
-            exchange.asked = await self.answers.find(flow, aim.shape, body, self._pool, self.settings.time_budget)
+            exchange.asked = await self.answers.find(
+                flow, aim.shape, body, self._rewriter.pool, self.settings.time_budget
+            )
             if flow.response is not None:
                 exchange.reason = KNOWN
                 return
@@ -212,64 +199,7 @@ class Exchanges:
         )
 
     async def _rewrite(self, exchange: Exchange, raw: RawRequest) -> None:
-        """Ask the engine; whatever goes wrong, the reason is noted and the request stays as it came."""
-        if not self._warm.done():
-            await asyncio.wrap_future(self._warm)
-        began, verdict = time.monotonic(), threading.Lock()
-        budget = self.settings.time_budget
-        work = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._decide, raw, cast(Mode, exchange.mode), began + 0.8 * budget, verdict
-        )
-        try:
-            done, _ = await asyncio.wait({work}, timeout=budget)
-            if not done and verdict.acquire(blocking=False):
-                work.cancel()  # what has not begun never does; what has gives up before it remembers anything
-                exchange.reason = f"time budget of {1000 * budget:.0f} ms exceeded"
-                exchange.rewrite = await self._held(exchange, raw)
-            else:
-                exchange.rewrite = await work
-        except TimeoutError:
-            exchange.outcome = "passed"
-        except ScanError as error:
-            exchange.outcome, exchange.reason = "passed", f"body not read: {error.message}"
-        except Exception as error:
-            exchange.outcome, exchange.reason = "error", f"engine: {type(error).__name__}"
-            log.warning("the engine failed, the request leaves as it came: %s", without_message(error))
-        else:
-            exchange.reason = exchange.reason or exchange.rewrite.reason
-            exchange.outcome = "unchanged"
-        exchange.seconds = time.monotonic() - began
-
-    def _decide(self, raw: RawRequest, mode: Mode, until: float, verdict: threading.Lock) -> Rewrite:
-        return self._with_betas(raw, mode, self.engine.rewrite(raw, mode, until, verdict))
-
-    def _hold(self, raw: RawRequest) -> Rewrite:
-        return self._with_betas(raw, "optimize", self.engine.hold(raw))
-
-    def _with_betas(self, raw: RawRequest, mode: Mode, rewrite: Rewrite) -> Rewrite:
-        """Learn, off the event loop, what other proxies have sent in this session."""
-        name = beta_header(raw.shape)
-        if name is not None and mode == "optimize":
-            key = beta_session_key(raw.headers, rewrite.model, rewrite.system)
-            self.betas.share(raw.provider, key, [raw.headers.get(name, "")])
-        return rewrite
-
-    async def _held(self, exchange: Exchange, raw: RawRequest) -> Rewrite:
-        """What was decided before, for a request whose time is up: it must hold, or the provider's cache is lost.
-
-        Raises TimeoutError for a session of which nothing was rewritten yet: its original goes out.
-        """
-        if exchange.mode == "optimize":
-            work = asyncio.get_running_loop().run_in_executor(self._reserve, self._hold, raw)
-            try:
-                rewrite = await asyncio.wait_for(work, GRACE)
-            except TimeoutError:
-                exchange.reason += f", and {GRACE:.0f} s more for what was decided before"
-                raise
-            if rewrite.body is not raw.body:
-                exchange.reason += ": only what was decided before"
-                return rewrite
-        raise TimeoutError
+        await self._rewriter.rewrite(exchange, raw, self.settings.time_budget)
 
     def _apply(
         self, flow: http.HTTPFlow, exchange: Exchange, rewrite: Rewrite, body: bytes, headers: Mapping[str, str]
@@ -328,7 +258,7 @@ class Exchanges:
 
     def response_headers(self, flow: http.HTTPFlow) -> None:
         exchange, response = self._open.get(flow.id), flow.response
-        if response is None or response.status_code == 101 or flow.id in self._again:
+        if response is None or response.status_code == 101 or flow.id in self._resender:
             return
         if exchange is None:
             response.stream = usage_tap(flow, self._keep_plan) or True
@@ -371,25 +301,12 @@ class Exchanges:
         if exchange.original is not None and held_back and exchange.status in REFUSED:
             await self._send_original(flow, exchange)
         elif held_back and may_answer(exchange, flow.response, self.engine):
-            await answer_inline(flow, exchange, self.engine, self._send)
+            await answer_inline(flow, exchange, self.engine, self._resender.send)
             exchange.first_byte = time.time() - exchange.started
-            exchange.reader = UsageReader(exchange.target.shape, flow.response.headers.get("content-type", ""))
-            exchange.reader.feed(flow.response.get_content(strict=False) or b"")
+            exchange.reader = _read_whole(exchange, flow.response)
         if exchange.asked is not None:
             self._writer.submit(self.answers.keep, flow, exchange.asked, exchange.target.shape)
         self.ended(flow)
-
-    async def _send(self, flow: http.HTTPFlow, body: bytes) -> http.Response | None:
-        """The provider's answer to the same request with another body; None where there is none."""
-        again = flow.copy()
-        again.response = None
-        again.request.content = body
-        self._again.add(again.id)
-        try:
-            await ReplayHandler(again, ctx.options).replay()
-        finally:
-            self._again.discard(again.id)
-        return cast("http.Response | None", again.response)
 
     async def _send_original(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         """The provider refused a body that we changed, unpaid: send what the client wrote, once.
@@ -397,28 +314,14 @@ class Exchanges:
         If that is taken, the change was at fault, and the session is left alone from now on.
         """
         assert exchange.original is not None and exchange.headers is not None and flow.response is not None
-        again = flow.copy()
-        again.response = None
-        again.request.headers = exchange.headers.copy()
-        again.request.raw_content = exchange.original
         refusal = flow.response.status_code
-        self._again.add(again.id)
-        try:
-            await ReplayHandler(again, ctx.options).replay()
-        except Exception as error:
-            log.warning("the original request could not be sent again: %s", without_message(error))
-        finally:
-            self._again.discard(again.id)
-        if again.response is None:
+        request, answer = await self._resender.send_original(flow, exchange.headers, exchange.original)
+        if answer is None:
             exchange.reason = f"refused with {refusal}; the original could not be sent"
             return
-        flow.request, flow.response = again.request, again.response
-        exchange.status = again.response.status_code
-        exchange.reader = UsageReader(
-            exchange.target.shape,
-            again.response.headers.get("content-type", ""),
-        )
-        exchange.reader.feed(again.response.get_content(strict=False) or b"")
+        flow.request, flow.response = request, answer
+        exchange.status = answer.status_code
+        exchange.reader = _read_whole(exchange, answer)
         if exchange.status < 400:
             self._refused(exchange, str(refusal))
         else:
@@ -488,8 +391,7 @@ class Exchanges:
             self._close(exchange)
         self._open.clear()
         self.sockets.close()
-        self._pool.shutdown(wait=True)
-        self._reserve.shutdown(wait=True)
+        self._rewriter.close()
         while self._closed:
             self._write_next()
         self._writer.shutdown(wait=True)
@@ -530,6 +432,12 @@ def _windows(settings: Settings, originals: Originals) -> Windows | None:
             settings_, get_toin(settings.toin), originals, word_overlap
         )  # a request waits
     return Windows(manager, originals, settings.context_limit)
+
+
+def _read_whole(exchange: Exchange, response: http.Response) -> UsageReader:
+    reader = UsageReader(exchange.target.shape, response.headers.get("content-type", ""))
+    reader.feed(response.get_content(strict=False) or b"")
+    return reader
 
 
 def _take_wishes(request: http.Request) -> dict[str, str]:
