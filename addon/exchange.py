@@ -358,6 +358,10 @@ class Exchanges:
     def _close(self, exchange: Exchange) -> None:
         """Write it down when the end of its answer is on its way: a thread that computes would hold that up."""
         exchange.ended = time.time()
+        if self.engine.windows is not None and exchange.rewrite is not None and exchange.reader is not None:
+            usage = exchange.reader.usage  # now, not later: the next request may come before it is written down
+            if usage is not None:
+                self.engine.windows.settle(exchange.rewrite.identity.session, exchange.rewrite.tokens_after, usage)
         self._closed.append(exchange)
         asyncio.get_running_loop().call_later(WRITE_AFTER, self._write_next)
 

@@ -8,6 +8,8 @@ from headroom.context.units import Unit
 
 LAST_SHARE = 0.25
 """Of the budget: what the last units of a long turn may have together and still all stay."""
+MOST_LEFT = 0.6
+"""Of the budget: where more would be left after a step, what is recent goes too, but for the very last units."""
 LAST_UNITS = 3
 """Units at the end that stay, however long they are."""
 
@@ -34,9 +36,9 @@ def choose(
     """Let units go, the lowest scores first, until ``target`` tokens remain.
 
     ``sizes`` are tokens by message, ``fixed`` those outside the messages, ``gone`` the messages that have gone before.
-    Within the last ``keep_turns`` turns nothing goes while what is older is enough: an agent works for hours in one
-    turn, so there all but the user's words and the last units may go then. A user's words go with the last of their
-    turn. With ``tools_first`` calls and their results go before anything that was said.
+    Within the last ``keep_turns`` turns nothing goes while ``MOST_LEFT`` of the budget or less is left without them: an
+    agent works for hours in one turn, so there all but the user's words and the last units may go then. A user's words
+    go with the last of their turn. With ``tools_first`` calls and their results go before anything that was said.
     """
     away = frozenset(gone)
     left = [number for number, unit in enumerate(units) if not away.issuperset(unit.messages)]
@@ -49,14 +51,19 @@ def choose(
     first = next((number for number in left if units[number].kind == "user"), None)
     outer = [n for n in left if n not in guarded and n not in recent and n != first]
     inner = [n for n in left if n not in guarded and n in recent and n not in last and units[n].kind != "user"]
+    longest = [n for n in left[:-LAST_UNITS] if n in last and n not in guarded and units[n].kind != "user"]
     dropped: list[int] = []
     order = _order(units, scores, outer, set(left) - set(outer) - guarded, tools_first)
     remaining = _drop(order, total, remaining, target, dropped)
-    if remaining > (budget + target) / 2:
-        remaining = _drop(_order(units, scores, inner, set(), tools_first), total, remaining, target, dropped)
+    earlier, most = 0, max(target, int(MOST_LEFT * budget))
+    # else the next step, and with it the next break of the prefix, would not be far away
+    for some, until in ((inner, target), (longest, most)):
+        if remaining > most:
+            earlier = len(dropped)
+            remaining = _drop(_order(units, scores, some, set(), tools_first), total, remaining, until, dropped)
     goes = set(dropped)
     stays = {units[number].turn for number in left if number not in goes and units[number].kind == "user"}
-    for number in reversed(dropped):  # what fits after all comes back, the best first
+    for number in reversed(dropped[:earlier]):  # what fits after all comes back, the best first
         if remaining + total[number] <= target and units[number].turn in stays:
             goes.remove(number)
             remaining += total[number]

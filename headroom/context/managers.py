@@ -32,8 +32,8 @@ from headroom.wire.shapes import read
 from headroom.wire.spans import ScanError
 
 log = logging.getLogger(__name__)
-STEP = 0.6
-"""Share of the budget that is left after messages were dropped: the next time is 40 % of the budget away."""
+STEP = 0.5
+"""Share of the budget that is left after messages were dropped: the next time is half of the budget away."""
 SHELF = "conversation"
 """The tool's name under which dropped messages are kept."""
 PROVIDERS = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "openai", "gemini": "gemini"}

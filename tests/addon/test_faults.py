@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import ssl
 import subprocess
 import sys
 import threading
@@ -19,11 +18,11 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.sync.client import connect
 
 from headroom.ledger import Ledger
 from tests.support.answers import Answer
 from tests.support.certificates import Authority
+from tests.support.codex import websocket
 from tests.support.coding import COMMAND_REFERENCE, REFERENCE, Coding, results, source
 from tests.support.stage import MESSAGES, Stage, stage
 from tests.support.standin import StandIn
@@ -624,19 +623,9 @@ def turns_of(session: list[dict[str, Any]], number: int) -> list[dict[str, Any]]
 def codex(on: Stage, project: str, **more: str) -> Iterator[Any]:
     """A WebSocket as Codex opens it, with ``more`` headers: a function that sends a request and gives back the events
     of its answer."""
-    context = ssl.create_default_context(cafile=str(on.proxy.certificate))
     headers = {"session_id": project, "originator": "codex_exec", "x-headroom-project": project, **more}
-    url = "wss://chatgpt.com/backend-api/codex/responses"
-    with connect(url, ssl=context, proxy=on.proxy.url, additional_headers=headers) as socket:
-
-        def ask(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            socket.send(json.dumps({"type": "response.create", "model": "gpt-5.1-codex", "input": items}))
-            events: list[dict[str, Any]] = []
-            while not events or events[-1]["type"] not in ("response.completed", "error"):
-                events.append(json.loads(socket.recv(timeout=10)))
-            return events
-
-        yield ask
+    with websocket(on, headers) as send:
+        yield lambda items: send({"type": "response.create", "model": "gpt-5.1-codex", "input": items})
 
 
 def test_a_message_refused_on_a_websocket_is_sent_again_unchanged(on: Stage) -> None:

@@ -2,20 +2,18 @@
 
 import contextlib
 import json
-import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from websockets.sync.client import connect
 
 from tests.support.answers import Answer, ToolCall
+from tests.support.codex import URL, websocket
 from tests.support.coding import COMMAND_REFERENCE, source
 from tests.support.stage import Stage, stage
 
 Json = dict[str, Any]
 Ask = Callable[..., Json]
-URL = "chatgpt.com/backend-api/codex/responses"
 CALLS = ("cat handler.py", "cat other.py", "cat handler.py", "cat handler.py")
 
 
@@ -44,18 +42,13 @@ def headers(session: str) -> dict[str, str]:
 @contextlib.contextmanager
 def codex(on: Stage, session: str) -> Iterator[Ask]:
     """A connection: a function that sends items, on top of an answer if one is named, and gives back the answer."""
-    trust = ssl.create_default_context(cafile=str(on.proxy.certificate))
-    with connect(f"wss://{URL}", ssl=trust, proxy=on.proxy.url, additional_headers=headers(session)) as socket:
+    with websocket(on, headers(session)) as send:
 
         def ask(items: list[Json], previous: str | None = None, **fields: object) -> Json:
             chained = {"previous_response_id": previous} if previous else {}
-            request = {"type": "response.create", "model": "gpt-5.1-codex", "input": items, **chained, **fields}
-            socket.send(json.dumps(request))
-            while True:
-                event: Json = json.loads(socket.recv(timeout=20))
-                if event["type"] == "response.completed":
-                    complete: Json = event["response"]
-                    return complete
+            events = send({"type": "response.create", "model": "gpt-5.1-codex", "input": items, **chained, **fields})
+            complete: Json = events[-1]["response"]
+            return complete
 
         yield ask
 

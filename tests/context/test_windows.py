@@ -10,7 +10,9 @@ import pytest
 from headroom.cache import CacheSettings
 from headroom.ccr.originals import hash_of
 from headroom.config import IntelligentContextConfig, RollingWindowConfig
+from headroom.context.choosing import choose
 from headroom.context.managers import IntelligentContextManager, RollingWindow
+from headroom.context.units import Unit
 from headroom.context.windows import Windows
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.session.memory import Memory, RamMemory, SqliteMemory
@@ -243,3 +245,13 @@ def test_the_rolling_window_drops_the_oldest() -> None:
     now = left(send(to, task(80)))
     assert outputs(now) == list(range(80 - len(outputs(now)), 80))
     assert "dropped by rolling window" in json.dumps(now)
+
+
+def test_a_step_leaves_no_more_than_three_fifths_of_the_budget_but_for_the_last_three_units() -> None:
+    """Tools and system prompt are 40 % of it, what the last quarter of the budget holds 24 %: units of that go too."""
+    some = [Unit((0,), "user", 0), *(Unit((2 * n + 1, 2 * n + 2), "tools", 0) for n in range(20))]
+    sizes = [10, *(n for _ in range(20) for n in (5, 25))]
+    choice = choose(some, sizes, [float(n) for n in range(21)], 1000, 500, 2, fixed=400)
+    assert 570 < choice.tokens <= 600 and choice.messages == tuple(range(1, 29))
+    huge = choose(some[:4], [10, 5, 200, 5, 200, 5, 200], [0.0, 1.0, 2.0, 3.0], 1000, 500, 2, fixed=400)
+    assert huge.messages == () and huge.tokens == 1025
