@@ -61,6 +61,7 @@ class Watch:
 
 
 def _asked(arguments: Mapping[str, object]) -> list[str]:
-    """What a call is known by: its files, and all that it says."""
+    """What a call is known by: its files, what it searches for, and all that it says."""
     said = "\n".join(strings(arguments))
-    return [*_FILE.findall(said), said]
+    pattern = arguments.get("pattern")
+    return [*_FILE.findall(said), *([f"pattern={pattern}"] if pattern else []), said]

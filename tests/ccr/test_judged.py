@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from headroom.ccr.originals import hash_of
 from headroom.ccr.ways import CcrSettings, Level
 from headroom.engine import Engine, RawRequest, Rewrite
@@ -85,3 +87,31 @@ def test_what_a_tool_for_files_printed_stays_whole() -> None:
     messages[1]["content"][0] |= {"name": "Read", "input": {"file_path": "/app/labels.ts"}}
     for level in ("balanced", "max"):
         assert "left out" not in results(send(engine(level), messages))[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "output"),
+    [
+        ("Glob", {"pattern": "**/*.ts"}, FOUND),
+        (
+            "Grep",
+            {"pattern": "file", "output_mode": "content"},
+            "\n".join(f"{p}:7:import x" for p in FOUND.split("\n")),
+        ),
+    ],
+)
+def test_a_search_says_that_a_narrower_one_shows_them(name: str, fields: Json, output: str) -> None:
+    """Claude Code's own tools for searching, which no shell prints again."""
+    originals = RamOriginals()
+    to = engine(originals=originals)
+    messages = said(("x", output, False))
+    messages[1]["content"][0] |= {"name": name, "input": fields}
+    (text,) = results(send(to, messages))
+    gaps = [line for line in text.split("\n") if "left out" in line]
+    assert gaps and gaps[0].endswith(" left out; a narrower search shows them]")
+    assert originals.kept[hash_of(output)].text == output
+    narrower = said(("x", output, False), ("x", "\n".join(output.split("\n")[100:200]), False))
+    for place in (1, 3):
+        narrower[place]["content"][0] |= {"name": name, "input": fields | ({"path": "part5"} if place == 3 else {})}
+    first, second = results(send(to, narrower))
+    assert first == text and "left out" not in second, "what was left out is asked for"
