@@ -4,7 +4,8 @@
 
 Each runs in a process and an environment of its own on the same conversations: a question, a call and its output for
 each output of the corpus, and a coding session, whole and as it grows. Time is processor time of the whole process.
-Tokens are those of o200k.
+Tokens are those of o200k. The peer counts with tiktoken, which downloads that vocabulary at its first use: it gets the
+copy that LiteLLM's package brings, as it lies on its users' machines.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +63,18 @@ def conversations(outputs: Sequence[Output]) -> tuple[list[list[Json]], list[lis
     return single, [session.messages[:cut] for cut in session.cuts]
 
 
+def vocabularies() -> str:
+    """A folder with tiktoken's vocabularies under the names by which it keeps them."""
+    package = find_spec("litellm")
+    assert package is not None and package.origin is not None, "litellm is not installed: ./dev setup"
+    return str(Path(package.origin).parent / "litellm_core_utils" / "tokenizers")
+
+
 def run(python: str, single: Sequence[list[Json]], growing: Sequence[list[Json]], home: Path, path: str = "") -> Json:
     """The figures of the ``headroom`` of an interpreter; ``path`` is where it is found when it is not installed."""
     asked = {"conversations": single, "growing": growing, "model": peer.MODEL, "rounds": ROUNDS}
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"}
+    environment["TIKTOKEN_CACHE_DIR"] = vocabularies()
     done = subprocess.run(
         [python, "-P", compressing.__file__],
         input=json.dumps(asked),
