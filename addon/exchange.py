@@ -361,7 +361,7 @@ class Exchanges:
         if self.engine.windows is not None and exchange.rewrite is not None and exchange.reader is not None:
             usage = exchange.reader.usage  # now, not later: the next request may come before it is written down
             if usage is not None:
-                self.engine.windows.settle(exchange.rewrite.identity.session, exchange.rewrite.tokens_after, usage)
+                self.engine.counted(exchange.rewrite, usage)
         self._closed.append(exchange)
         asyncio.get_running_loop().call_later(WRITE_AFTER, self._write_next)
 
@@ -373,7 +373,7 @@ class Exchanges:
         try:
             usage = exchange.reader.usage if exchange.reader else None
             if exchange.rewrite is not None and usage is not None:
-                self.engine.settle(exchange.rewrite, usage)
+                self.engine.cached(exchange.rewrite, usage)
             row = to_row(exchange)
         except Exception as error:
             log.warning("the costs of an exchange could not be told", exc_info=error)

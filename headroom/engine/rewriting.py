@@ -325,8 +325,16 @@ class Engine:
 
     def settle(self, rewrite: Rewrite, usage: Usage) -> None:
         """Take in what the answer to a request said it used."""
+        self.cached(rewrite, usage)
+        self.counted(rewrite, usage)
+
+    def cached(self, rewrite: Rewrite, usage: Usage) -> None:
+        """Take in what of a request was read from the provider's cache and written to it."""
         if rewrite.history is not None and rewrite.sent is not None:
             settle(rewrite.plan, rewrite.history, rewrite.sent, usage, self._clock())
+
+    def counted(self, rewrite: Rewrite, usage: Usage) -> None:
+        """Take in how many tokens a request had. It takes no time, so that the next request can be told by it."""
         if self.windows is not None:
             self.windows.settle(rewrite.identity.session, rewrite.tokens_after, usage)
 
