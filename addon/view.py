@@ -1,11 +1,14 @@
 """The content view: what a provider request was before, what it is now, and why."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mitmproxy import http
 from mitmproxy.contentviews import Contentview, Metadata
 
+from headroom.ccr.deferred import RETRIEVED
+from headroom.ccr.markers import standing
 from headroom.session.standing import BlockReport
 
 METADATA = "headroom"
@@ -13,6 +16,12 @@ METADATA = "headroom"
 ORIGINAL = "headroom_original"
 """Key in a flow's metadata: the request body as it arrived, decoded."""
 SHOWN_LINES = 40
+BESIDE = 8
+"""Lines that are shown beside a marker of what it stands for."""
+MARKERS = 12
+"""Markers of a block that are shown with what they stand for."""
+SHOWN_CHARACTERS = 400
+"""Characters of such a line."""
 
 
 class HeadroomContentview(Contentview):
@@ -67,17 +76,48 @@ def render(report: Mapping[str, Any], original: bytes) -> Iterator[str]:
         done = ", ".join(f"{name} {saved:,}" for name, saved in sorted(block.saved.items(), key=_by_gain))
         yield head + f"{block.before:,} -> {block.after:,} tokens ({done}){'' if block.new else ', as before'}"
         start, end = block.span
+        came = _text(original[start:end])
         if block.hash:
-            yield f"  original {block.hash}, as it came: headroom retrieve {block.hash}"
+            yield from _beside(block.hash, block.replacement, came, RETRIEVED in block.saved)
         yield "  before"
-        yield from _excerpt(original[start:end].decode("utf-8", "replace"))
+        yield from _excerpt(came.split("\n"), SHOWN_LINES)
         yield "  after"
-        yield from _excerpt(block.replacement)
+        yield from _excerpt(block.replacement.split("\n"), SHOWN_LINES)
 
 
-def _excerpt(text: str) -> Iterator[str]:
-    lines = text.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"').split("\n")
-    for line in lines[:SHOWN_LINES]:
+def _beside(hash: str, replacement: str, original: str, given_back: bool) -> Iterator[str]:
+    """Where the original is, and beside each marker what it stands for."""
+    if given_back:
+        yield f"  original {hash}, given back here: headroom retrieve {hash}"
+        return
+    lines = original.count("\n") + (not original.endswith("\n"))
+    size = f"{lines:,} line{'' if lines == 1 else 's'}"
+    yield f"  original {hash}, {size}, {len(original):,} characters, as it came: headroom retrieve {hash}"
+    markers = standing(replacement, original)
+    for marker, stands_for in markers[:MARKERS]:
+        yield f"  marker   {marker}"
+        shown = [
+            line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]} ... {len(line):,} characters"
+            for line in stands_for.split("\n")
+        ]
+        yield from _excerpt(shown, BESIDE)
+    if len(markers) > MARKERS:
+        yield f"  ... {len(markers) - MARKERS} more markers"
+
+
+def _text(raw: bytes) -> str:
+    """A JSON string as text; what is none as it stands, but in lines."""
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        value = None
+    if isinstance(value, str):
+        return value
+    return raw.decode("utf-8", "replace").replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
+
+
+def _excerpt(lines: Sequence[str], most: int) -> Iterator[str]:
+    for line in lines[:most]:
         yield f"    | {line}"
-    if len(lines) > SHOWN_LINES:
-        yield f"    | ... {len(lines) - SHOWN_LINES} more lines"
+    if len(lines) > most:
+        yield f"    | ... {len(lines) - most} more lines"

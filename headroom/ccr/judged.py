@@ -1,12 +1,11 @@
 """A tool output without the lines that will hardly be needed, where the agent can have them back."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from headroom.ccr.lossy import MARKER
-from headroom.ccr.markers import Native, Way, mark, native_gaps
+from headroom.ccr.markers import NUMBERED, Native, Way, mark, native_gaps
 from headroom.transforms import keep
 from headroom.transforms.base import Compressed, Context, Outlook
 from headroom.transforms.commands import ECHO, command_of, kinds
@@ -20,7 +19,6 @@ REPEATABLE = frozenset({"file", "names", "rows", "tree", "paths", "search", "dif
 READ_TOOLS = frozenset({"read", "read_file", "view", "open_file", "view_file"})
 """Tools that read a part of a file again when they are told its lines."""
 SECOND_SIGHT = "second_sight"
-_FILE_LINE = re.compile(r" *(\d+)(?:→|\t)")
 
 
 def judged(
@@ -65,7 +63,7 @@ def hindsight(
         return None
     lines, shift = text.split("\n"), 0
     if native == "file":
-        number = _FILE_LINE.match(lines[0])
+        number = NUMBERED.match(lines[0])
         if number is None:
             return None  # nobody knows which lines of the file these are
         shift = int(number[1]) - 1

@@ -42,6 +42,10 @@ _NATIVE = {
     "search": "; a narrower search shows them",
     "file": "; read them with offset {first}, limit {count}",
 }
+_STANDING = re.compile(rf"^\[(?:lines (\d+)-(\d+) left out\b|.*\bRetrieve more\b.*{HASH.pattern}).*\]$", re.M)
+_OF_FILE = re.compile(r"^\[lines \d+-\d+ left out; read them with offset ", re.M)
+NUMBERED = re.compile(r" *(\d+)(?:→|\t)")
+"""The beginning of a line of a file, as tools show it that read a part of one."""
 _ITEMS = re.compile(r"^\[\d+ items compressed to \d+(?=\]$)", re.M)
 
 
@@ -86,6 +90,17 @@ def mark(text: str, before: str, left_out: int, way: Way, hash: str) -> str:
     else:
         said = f"{len(before):,} characters compressed to {len(text):,}"
     return f"{text}{'' if text.endswith('\n') else '\n'}[{said}. {how}]"
+
+
+def standing(text: str, original: str) -> list[tuple[str, str]]:
+    """The markers of ``text``, in order, each with what of ``original`` it stands for: the lines that it names, else
+    all."""
+    lines = original.split("\n")
+    shift = int(found[1]) - 1 if _OF_FILE.search(text) and (found := NUMBERED.match(lines[0])) else 0
+    return [
+        (one[0], "\n".join(lines[int(one[1]) - 1 - shift : int(one[2]) - shift]) if one[1] else original)
+        for one in _STANDING.finditer(text)
+    ]
 
 
 def dropped(count: int, by: str, way: Way | None, hash: str) -> str:

@@ -11,6 +11,8 @@ from mitmproxy.test import taddons, tflow
 
 from addon import HeadroomAddon
 from addon.view import HeadroomContentview, render
+from headroom.ccr.markers import standing
+from headroom.ccr.originals import hash_of
 from headroom.session.standing import BlockReport
 from tests.support.answers import Answer
 from tests.support.coding import REFERENCE, Coding, results, source
@@ -71,29 +73,87 @@ def test_a_rewritten_request_is_shown_block_by_block_before_and_after(seen: Seen
     head, *rest = blocks[2].splitlines()
     assert head.startswith("[6] Read /app/handler.py: 1,080 -> ") and "(repeats " in head
     before, after = "\n".join(rest).split("  after\n")
-    assert before.splitlines()[:2] == ["  before", f'    | "{source("handler").splitlines()[0]}']
+    assert before.splitlines()[:2] == ["  before", f"    | {source('handler').splitlines()[0]}"]
     assert "    | ... 20 more lines" in before
     assert after.strip() == f"| {results(received)['toolu_3']}"
     assert flows["rewritten"].metadata["headroom_original"] == sent
     assert flows["rewritten"].request.content == received
 
 
-def test_a_block_that_something_was_left_out_of_names_its_original() -> None:
-    original, hash = b'"200 items"', "0a" * 12
-    marker = f"[200 items compressed to 15. Retrieve more: hash={hash}]"
-    block = BlockReport((0, len(original)), 2, "catalogue", "", 900, 80, {"json": 820}, "", True, marker, hash=hash)
-    said = {
-        "session": "s",
-        "client": "c",
-        "model": "m",
-        "tokens_before": 9,
-        "tokens_after": 8,
-        "reason": "",
-        "cache": [],
-    }
-    lines = list(render({**said, "blocks": [tuple(block), tuple(block._replace(hash=""))]}, original))
-    assert lines.count(f"  original {hash}, as it came: headroom retrieve {hash}") == 1
-    assert lines.index(f"    | {marker}") > lines.index('    | "200 items"') > lines.index("  before")
+@pytest.fixture(scope="module")
+def left_out(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    """What the view shows of a session of which something was left out, block by block."""
+    folder = tmp_path_factory.mktemp("left-out")
+    options = [
+        *("headroom_profile=balanced", "headroom_retrieval=tool", "headroom_tool_profiles=catalogue=normal"),
+        *(f"save_stream_file={folder / 'saved.flow'}", "flow_detail=3"),
+    ]
+    with stage(folder, options=options) as on:
+        session = Coding(tools=[{"name": name, "input_schema": {"type": "object"}} for name in ("Bash", "catalogue")])
+        on.send(session)  # our tool is there from the first request on
+        for tool, arguments, output in (
+            ("Bash", {"command": "find . -name '*.ts'"}, PATHS),
+            ("catalogue", {"page": 1}, ITEMS),
+            ("headroom_retrieve", {"hash": hash_of(ITEMS)}, "No such tool available: headroom_retrieve"),
+        ):
+            on.send(session.use(tool, arguments, output))
+    with (folder / "saved.flow").open("rb") as file:
+        *_, flow = (flow for flow in io.FlowReader(file).stream() if isinstance(flow, http.HTTPFlow))
+    text = shown(flow).text
+    assert text.replace("\n", "\n    ") in on.proxy.log  # as mitmdump itself shows it
+    return [block.splitlines() for block in text.split("\n\n")[1:]]
+
+
+PATHS = "\n".join(f"./packages/part{i // 20}/src/generated/file{i:03}.ts" for i in range(300))
+ITEMS = json.dumps([{"id": 1000 + i, "name": f"item number {i}", "price": i * 3, "stock": "yes"} for i in range(200)])
+GAP = re.compile(r"\[lines (\d+)-(\d+) left out; run it again through sed -n '\d+,\d+p' to see them\]")
+
+
+def test_beside_each_marker_stands_what_was_left_out(left_out: list[list[str]]) -> None:
+    lines = left_out[0]
+    hash = hash_of(PATHS)
+    said = f"  original {hash}, 300 lines, {len(PATHS):,} characters, as it came: headroom retrieve {hash}"
+    assert lines[1] == said
+    assert lines[2].startswith("  marker   ")
+    gap = GAP.fullmatch(lines[2].removeprefix("  marker   "))
+    assert gap
+    first, last = int(gap[1]), int(gap[2])
+    missing = PATHS.split("\n")[first - 1 : last]
+    assert lines[3:12] == [*(f"    | {line}" for line in missing[:8]), f"    | ... {len(missing) - 8} more lines"]
+    assert lines[12].startswith(("  marker   ", "  before"))
+
+
+def test_a_marker_that_stands_for_all_has_the_beginning_of_the_original_beside_it(left_out: list[list[str]]) -> None:
+    lines, hash = left_out[1], hash_of(ITEMS)
+    assert lines[1].startswith(f"  original {hash}, 1 line, ") and lines[1].endswith(f": headroom retrieve {hash}")
+    assert re.fullmatch(rf"  marker   \[200 items compressed to \d+\. Retrieve more: hash={hash}\]", lines[2])
+    assert lines[3] == f"    | {ITEMS[:400]} ... {len(ITEMS):,} characters"
+    assert lines[4] == "  before"
+
+
+def test_what_was_given_back_is_not_shown_as_left_out(left_out: list[list[str]]) -> None:
+    lines, hash = left_out[2], hash_of(ITEMS)
+    assert lines[1:3] == [f"  original {hash}, given back here: headroom retrieve {hash}", "  before"]
+    assert lines[-1] == f"    | {ITEMS}"
+
+
+def test_lines_of_a_part_of_a_file_are_found_by_the_files_own_numbers() -> None:
+    original = "\n".join(f"{n}\tline {n}" for n in range(101, 141))
+    marker = "[lines 111-130 left out; read them with offset 111, limit 20]"
+    text = f"101\tline 101\n{marker}\n140\tline 140\n[lines 132-133 left out]"
+    (_, first), (_, second) = standing(text, original)
+    assert (first.split("\n")[0], first.split("\n")[-1]) == ("111\tline 111", "130\tline 130")
+    assert second == "132\tline 132\n133\tline 133"
+
+
+def test_of_very_many_markers_the_first_are_shown() -> None:
+    original = "\n".join(str(n) for n in range(100)).encode()
+    replacement = "\n".join(f"[lines {n}-{n} left out]" for n in range(1, 100, 2))
+    block = BlockReport((0, len(original)), 2, "x", "", 900, 80, {"keep": 820}, "", True, replacement, hash="0a" * 12)
+    said = dict.fromkeys(("session", "client", "model", "reason", "cache"), "")
+    lines = list(render({**said, "tokens_before": 9, "tokens_after": 8, "blocks": [tuple(block)]}, original))
+    assert sum(line.startswith("  marker ") for line in lines) == 12
+    assert "  ... 38 more markers" in lines
 
 
 def test_the_flow_list_shows_what_was_saved(seen: Seen) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from headroom.ccr.originals import hash_of
 from tests.support.answers import Answer
 from tests.support.chromium import chromium
 from tests.support.coding import REFERENCE, Coding
@@ -18,6 +19,7 @@ from tests.support.standin import StandIn
 pytestmark = pytest.mark.e2e
 
 PASSWORD = "for-this-test"
+FOUND = "\n".join(f"./packages/part{i // 20}/src/generated/file{i:03}.ts" for i in range(300))
 
 
 class Web(NamedTuple):
@@ -49,6 +51,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         "web_open_browser=false",
         f"web_password={PASSWORD}",
         "headroom_time_budget=10000",
+        "headroom_profile=balanced",
     )
     with (
         StandIn(folder, lambda shape, body: Answer("Understood.")) as provider,
@@ -58,6 +61,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         session = Coding()
         web.send(session.read())
         web.send(session.read())
+        shell = Coding(tools=[{"name": "Bash", "input_schema": {"type": "object"}}])
+        web.send(shell.use("Bash", {"command": "find . -name '*.ts'"}, FOUND))
         yield web
 
 
@@ -72,7 +77,7 @@ def page(browser: Browser, web: Web) -> Iterator[Page]:
 def test_the_flow_list_shows_what_each_request_saved(page: Page) -> None:
     rows = page.locator(".flow-table tbody tr", has_text="api.anthropic.com")
 
-    expect(rows).to_have_count(2)
+    expect(rows).to_have_count(3)
     expect(rows.nth(1)).to_contain_text(re.compile(r"headroom: [\d,]+ -> [\d,]+ tokens, [\d,]+ saved"))
 
 
@@ -86,6 +91,20 @@ def test_the_view_shows_each_output_before_and_after(page: Page) -> None:
     expect(shown).to_contain_text("def handler_1(request)")
     expect(shown).to_contain_text("after")
     expect(shown).to_contain_text(REFERENCE.strip())
+
+
+def test_the_view_shows_beside_a_marker_what_was_left_out(page: Page) -> None:
+    page.locator(".flow-table tbody tr", has_text="api.anthropic.com").nth(2).click()
+    page.get_by_text("Request", exact=True).first.click()
+    shown = page.locator(".contentview")
+
+    expect(shown).to_contain_text(f"as it came: headroom retrieve {hash_of(FOUND)}")
+    gap = r"marker   \[lines (\d+)-\d+ left out; run it again through sed -n '\d+,\d+p' to see them\]"
+    expect(shown).to_contain_text(re.compile(gap))
+    found = re.search(gap, shown.inner_text())
+    assert found
+    first = FOUND.split("\n")[int(found[1]) - 1]
+    assert first in shown.inner_text().partition(found[0])[2].partition("before")[0]
 
 
 def test_the_options_can_be_seen(page: Page) -> None:
