@@ -75,7 +75,7 @@ class Api:
         return JSONResponse({"status": "ready"})
 
     def stats(self, _: Request) -> Response:
-        return JSONResponse(figures.stats(self.world, self.originals.stats()))
+        return JSONResponse(figures.stats(self.world, self.originals.stats(whole=False)))
 
     def summary(self, request: Request) -> Response:
         since = request.query_params.get("since", "all")
@@ -121,8 +121,9 @@ class Api:
 
     def retrievals(self, request: Request) -> Response:
         limit = _whole("limit", request.query_params.get("limit", "50"), 1, 500)
-        asked = self.originals.stats()["recent_retrievals"]
-        return JSONResponse({"retrievals": sessions.retrievals(self.world, asked, limit)})
+        whole = self._may_see(request)
+        asked = self.originals.stats(whole)["recent_retrievals"]
+        return JSONResponse({"whole": whole, "retrievals": sessions.retrievals(self.world, asked, limit, whole)})
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: what ended since ``Last-Event-ID``, as soon as there is something."""
@@ -181,8 +182,8 @@ class Api:
         body = await _json_object(request, TOOL_CALL_BODY)
         return JSONResponse(await run_in_threadpool(self.originals.tool_call, body))
 
-    def retrieve_stats(self, _: Request) -> Response:
-        return JSONResponse(self.originals.stats())
+    def retrieve_stats(self, request: Request) -> Response:
+        return JSONResponse(self.originals.stats(self._may_see(request)))
 
     def clear(self, _: Request) -> Response:
         from headroom.semantic_cache.cache import FILE, clear

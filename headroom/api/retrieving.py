@@ -84,11 +84,11 @@ class Retrieving:
             result = {"role": "tool", "tool_call_id": call_id, "content": text}
         return {"tool_result": result, "success": success, "data": data}
 
-    def stats(self) -> Json:
-        """What is kept, and what was asked for since the proxy started."""
+    def stats(self, whole: bool) -> Json:
+        """What is kept, and what was asked for since the proxy started, with ``whole`` hashes or their beginnings."""
         kept = dict(self._world.originals.stats())
         with self._lock:
-            recent, total = list(self._recent), self._counts.total()
+            recent, total = [{**one, "hash": told(one["hash"], whole)} for one in self._recent], self._counts.total()
         return {
             "store": {
                 "entries": kept.get("entries", 0),
@@ -133,6 +133,11 @@ class Retrieving:
                     "retrieval_type": "full" if query is None else "search",
                 }
             )
+
+
+def told(hash: str, whole: bool) -> str:
+    """A hash for whoever asks: who has it whole can have the original, so that others get only its beginning."""
+    return hash if whole or not hash else f"{hash[:6]}…"
 
 
 def _items(text: str) -> tuple[list[Any], str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from headroom.api.figures import Json, iso, request_metrics, summary
 from headroom.api.live import Step
+from headroom.api.retrieving import told
 from headroom.api.world import World
 from headroom.ccr.deferred import RETRIEVED
 from headroom.ledger import Exchange
@@ -32,7 +33,7 @@ def timeline(world: World, session: str, with_texts: bool) -> Json:
     """A session's newest exchanges, oldest first, with the blocks that were new in each.
 
     Texts are known of what went through this process of late, and told only ``with_texts``, as are the subjects (paths,
-    commands).
+    commands) and whole hashes.
     """
     seen = {one.row.id: one for one in world.live.of_session(session)}
     done: defaultdict[str, list[Step]] = defaultdict(list)
@@ -47,13 +48,14 @@ def timeline(world: World, session: str, with_texts: bool) -> Json:
     return {"session": session, "totals": totals, "texts": with_texts, "exchanges": exchanges}
 
 
-def retrievals(world: World, asked: Sequence[dict[str, Any]], limit: int) -> list[Json]:
-    """What was given back of late, newest first: ``asked`` over HTTP, and what models called for in their sessions."""
+def retrievals(world: World, asked: Sequence[dict[str, Any]], limit: int, whole: bool) -> list[Json]:
+    """What was given back of late, newest first: ``asked`` over HTTP, and what models called for in their sessions,
+    with ``whole`` hashes or their beginnings."""
     answered = [
         {
             "time": iso(seen.row.time),
             "how": "model",
-            "hash": step.hash,
+            "hash": told(step.hash, whole),
             "tool": step.tool,
             "session": seen.row.session,
             "tokens": step.after,
@@ -93,6 +95,7 @@ def is_fail_open(row: Exchange) -> bool:
 
 def _step(step: Step, with_texts: bool) -> Json:
     data = asdict(step)
+    data["hash"] = told(step.hash, with_texts)
     if not with_texts:
         del data["subject"]
     if not with_texts or step.text_before is None:

@@ -277,17 +277,28 @@ def test_a_session_is_told_after_the_proxy_was_started_anew_without_its_texts(cl
     ]
 
 
-def test_what_was_given_back_is_told_whoever_asked(client: TestClient, place: Place) -> None:
+def test_what_was_given_back_is_told_with_whole_hashes_only_to_whoever_shows_the_key(
+    client: TestClient, place: Place
+) -> None:
     original = original_of("all of it", "s1", "Bash")
     place.originals.keep([original])
     client.post("/v1/retrieve", json={"hash": original.hash})
     step = Step(3, "headroom_retrieve", "", 10, 90, {"retrieved": -80}, "", hash="1" * 24)
-    place.live.add(exchange(session="s2"), [step])
-    told = client.get("/retrievals").json()["retrievals"]
-    assert {(one["how"], one["hash"], one["session"]) for one in told} == {
-        ("http", original.hash, "s1"),
-        ("model", "1" * 24, "s2"),
-    }
+    row = exchange(session="s2")
+    place.ledger.record(row)
+    place.live.add(row, [step])
+    shown = {"x-headroom-api-key": content_token(place.running.workspace)}
+    for headers, hashes in (({}, [f"{original.hash[:6]}…", "111111…"]), (shown, [original.hash, "1" * 24])):
+        told = client.get("/retrievals", headers=headers).json()
+        assert told["whole"] is bool(headers)
+        assert {(one["how"], one["hash"], one["session"]) for one in told["retrievals"]} == {
+            ("http", hashes[0], "s1"),
+            ("model", hashes[1], "s2"),
+        }
+        [asked] = client.get("/v1/retrieve/stats", headers=headers).json()["recent_retrievals"]
+        assert asked["hash"] == hashes[0]
+        [one] = client.get("/sessions/s2", headers=headers).json()["exchanges"]
+        assert one["blocks"][0]["hash"] == hashes[1]
 
 
 def test_the_windows_of_plans_are_told(client: TestClient, place: Place) -> None:

@@ -1,5 +1,6 @@
 """The dashboard of a real proxy in a real browser."""
 
+import json
 import re
 import ssl
 import time
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from headroom.api.gate import KEY_VARIABLE
 from headroom.api.world import content_token
-from headroom.ccr.originals import open_originals, original_of
+from headroom.ccr.originals import hash_of, open_originals, original_of
 from headroom.ledger import Ledger
 from tests.ledger.rows import exchange
 from tests.support.answers import Answer
@@ -26,7 +27,9 @@ pytestmark = pytest.mark.e2e
 
 DAY = 86400.0
 RESET = int(time.time()) + 3 * 3600
+ITEMS = json.dumps([{"id": 1000 + i, "name": f"item number {i}", "price": i * 3, "stock": "yes"} for i in range(200)])
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"\'&lt;'
+PATHS = "\n".join(f"./packages/part{i // 20}/src/generated/file{i:03}.ts{HOSTILE * (i == 299)}" for i in range(300))
 PLAN = {
     "anthropic-ratelimit-unified-5h-utilization": "0.42",
     "anthropic-ratelimit-unified-5h-reset": str(RESET),
@@ -40,6 +43,8 @@ class Site:
 
     proxy: Mitmdump
     session: str = ""
+    shell: str = ""
+    """A session of which something was left out, and given back."""
 
     @property
     def url(self) -> str:
@@ -51,10 +56,10 @@ class Site:
             answer = client.post("https://api.anthropic.com/v1/messages", content=coding.body, headers=coding.headers)
         assert answer.status_code == 200
 
-    def wait_for_rows(self, count: int) -> None:
-        """Until so many exchanges of the session are written down: that happens after the answer."""
+    def wait_for_rows(self, session: str, count: int) -> None:
+        """Until so many exchanges of a session are written down: that happens after the answer."""
         end = time.monotonic() + 30
-        url = f"{self.proxy.url}/sessions/{self.session}"
+        url = f"{self.proxy.url}/sessions/{session}"
         while len(httpx.get(url, trust_env=False, timeout=30).json()["exchanges"]) < count:
             assert time.monotonic() < end, "the exchanges are not written down"
             time.sleep(0.05)
@@ -75,7 +80,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     ledger.record(exchange(session="broken", outcome="error", reason="engine: KeyError", status=200, model="gpt-5"))
     ledger.record(exchange(session="refused", outcome="unchanged", reason="overloaded_error", status=529))
     ledger.close()
-    options = ("headroom_time_budget=10000", "headroom_budget=10")
+    options = (
+        *("headroom_time_budget=10000", "headroom_budget=10", "headroom_profile=balanced"),
+        *("headroom_retrieval=tool", "headroom_tool_profiles=catalogue=normal"),
+    )
     with (
         StandIn(folder, lambda shape, body: Answer("Understood.", headers=PLAN)) as provider,
         Mitmdump(folder, provider.port, provider.certificate, options=options) as proxy,
@@ -87,7 +95,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         made.send(coding.read())
         coding.use(f"mcp__{HOSTILE}", {"path": f"/tmp/{HOSTILE}"}, f"{HOSTILE}\n" * 40)
         made.send(coding)
-        made.wait_for_rows(3)
+        made.wait_for_rows(coding.session, 3)
+        shell = Coding(tools=[{"name": name, "input_schema": {"type": "object"}} for name in ("Bash", "catalogue")])
+        made.shell = shell.session
+        made.send(shell)
+        made.send(shell.use("Bash", {"command": "find . -name '*.ts'"}, PATHS))
+        made.send(shell.use("catalogue", {}, ITEMS))
+        made.send(shell.use("headroom_retrieve", {"hash": hash_of(ITEMS)}, "No such tool available"))
+        made.wait_for_rows(shell.session, 4)
         yield made
 
 
@@ -303,6 +318,85 @@ def test_the_other_colours_are_chosen_and_stay_chosen(page: Page, site: Site) ->
     expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
 
 
+def with_key(page: Page, site: Site, hash: str) -> None:
+    page.goto(f"{site.url}#key={content_token(site.proxy.workspace)}")
+    expect(page.get_by_role("heading", name="What was saved")).to_be_visible()
+    open_page(page, site, hash)
+
+
+def test_a_marker_leads_to_its_original_and_back(page: Page, site: Site) -> None:
+    with_key(page, site, f"#/sessions/{site.shell}")
+    third = page.locator(".timeline > li").nth(2)
+    third.locator("summary").first.click()
+    third.locator(".block summary").first.click()
+    after = third.get_by_label("after")
+    expect(after).to_contain_text(
+        re.compile(rf"\[200 items compressed to \d+\. Retrieve more: hash={hash_of(ITEMS)}\]")
+    )
+    after.get_by_role("link", name=f"original {hash_of(ITEMS)}").click()
+    expect(page.get_by_role("heading", name=f"Original {hash_of(ITEMS)}")).to_be_focused()
+    expect(page.get_by_label("the original", exact=True)).to_have_text(ITEMS)
+    expect(page.locator("main")).to_contain_text("200 items")
+    expect(page.locator("main")).to_contain_text(f"headroom retrieve {hash_of(ITEMS)}")
+    page.go_back()
+    expect(page.get_by_role("heading", name=f"Session {site.shell}")).to_be_visible()
+
+
+def test_what_a_shell_can_print_again_and_what_was_given_back_lead_to_their_originals(page: Page, site: Site) -> None:
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    with_key(page, site, f"#/sessions/{site.shell}")
+    for number, text in ((3, ITEMS), (1, PATHS)):
+        one = page.locator(".timeline > li").nth(number)
+        if number != 3:  # the newest is open
+            one.locator("summary").first.click()
+        one.locator(".block summary").first.click()
+        one.get_by_role("link", name=f"original {hash_of(text)}").first.click()
+        expect(page.get_by_role("heading", name=f"Original {hash_of(text)}")).to_be_visible()
+        assert page.get_by_label("the original", exact=True).text_content() == text
+        page.go_back()
+        expect(page.get_by_role("heading", name=f"Session {site.shell}")).to_be_visible()
+    assert page.locator("main img, main script").count() == 0  # what stands in a path stays text
+    assert page.evaluate("window.hacked") is None
+    assert wrong == []
+
+
+def test_an_original_is_asked_for_when_it_is_opened_and_is_not_told_to_whoever_has_no_key(
+    page: Page, site: Site
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_page(page, site, f"#/sessions/{site.shell}")
+    third = page.locator(".timeline > li").nth(2)
+    third.locator("summary").first.click()
+    expect(third.locator(".block")).to_contain_text(f"{hash_of(ITEMS)[:6]}…")
+    assert hash_of(ITEMS) not in page.content()
+    assert page.get_by_role("link", name="original").count() == 0
+    with_key(page, site, f"#/sessions/{site.shell}")
+    assert not any("/v1/retrieve" in url for url in asked)
+
+
+def test_a_large_original_is_shown_whole_when_that_is_asked_for(page: Page, site: Site) -> None:
+    store = open_originals(path=site.proxy.workspace / "originals.db")
+    original = original_of("".join(f"line {n:06}\n" for n in range(20_000)), "session-8", "Bash", "make")
+    store.keep([original])
+    store.close()
+    with_key(page, site, f"#/originals/{original.hash}")
+    text = page.get_by_label("the original", exact=True)
+    assert len(text.text_content() or "") == 100_000
+    page.get_by_role("button", name="Show all 240,000 characters").click()
+    expect(page.get_by_role("button", name="Show all")).to_have_count(0)
+    assert text.text_content() == original.text
+
+
+def test_an_original_that_was_never_kept_is_told_as_such(page: Page, site: Site) -> None:
+    open_page(page, site, f"#/originals/{'0' * 24}")
+    expect(page.get_by_role("alert")).to_contain_text("was ever kept here")
+    expect(page.locator("#connection")).to_have_text("live")
+    open_page(page, site, "#/originals/nonsense")
+    expect(page.get_by_role("alert")).to_contain_text("24 hex digits")
+
+
 def test_what_was_given_back_is_listed(page: Page, site: Site) -> None:
     store = open_originals(path=site.proxy.workspace / "originals.db")
     original = original_of("all that it was\n" * 20, "session-7", "Bash", "ls")
@@ -311,10 +405,16 @@ def test_what_was_given_back_is_listed(page: Page, site: Site) -> None:
     answer = httpx.post(f"{site.proxy.url}/v1/retrieve", json={"hash": original.hash}, trust_env=False, timeout=30)
     assert answer.status_code == 200
     open_page(page, site, "#/retrievals")
+    expect(page.get_by_role("table", name="Retrievals")).to_contain_text(f"{original.hash[:6]}…")
+    assert original.hash not in page.content()
+    page.get_by_label("Originals are shown to whoever shows the key").fill(content_token(site.proxy.workspace))
+    page.keyboard.press("Enter")
     row = page.get_by_role("table", name="Retrievals").locator("tbody tr", has_text=original.hash)
     expect(row).to_have_count(1)
     expect(row).to_contain_text("asked for over HTTP")
     expect(row).to_contain_text("Bash")
+    row.get_by_role("link", name=original.hash).click()
+    expect(page.get_by_label("the original", exact=True)).to_contain_text("all that it was")
 
 
 def test_what_went_wrong_is_listed_with_its_reason(page: Page, site: Site) -> None:
@@ -339,7 +439,14 @@ def test_a_narrow_screen_is_not_scrolled_sideways(browser: Browser, site: Site) 
     context = browser.new_context(viewport={"width": 390, "height": 800})
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    for hash in ("#/", "#/sessions", f"#/sessions/{site.session}", "#/retrievals", "#/troubles"):
+    for hash in (
+        "#/",
+        "#/sessions",
+        f"#/sessions/{site.session}",
+        f"#/originals/{hash_of(PATHS)}",
+        "#/retrievals",
+        "#/troubles",
+    ):
         open_page(page, site, hash)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, hash
     context.close()

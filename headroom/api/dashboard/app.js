@@ -3,6 +3,7 @@
 import { follow, login } from "./api.js";
 import { h } from "./dom.js";
 import { retrievals, troubles } from "./lists.js";
+import { original } from "./originals.js";
 import { overview } from "./overview.js";
 import { askForKey, session, sessions } from "./sessions.js";
 
@@ -16,6 +17,7 @@ let unfollow = () => {};
 function route() {
   const [, name = "", ...rest] = location.hash.split("/");
   if (name === "sessions" && rest.length) return (page) => session(page, decodeURIComponent(rest.join("/")));
+  if (name === "originals" && rest.length) return (page) => original(page, rest[0]);
   return { "": overview, sessions, retrievals, troubles }[name] ?? overview;
 }
 

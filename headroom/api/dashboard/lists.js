@@ -3,7 +3,9 @@
 import { get } from "./api.js";
 import { h, table } from "./dom.js";
 import { count, when } from "./format.js";
+import { originalLink } from "./originals.js";
 import { outcome } from "./overview.js";
+import { askForKey } from "./sessions.js";
 
 const link = (session) => (session ? h("a", { href: `#/sessions/${encodeURIComponent(session)}` }, session.slice(0, 12)) : "-");
 const HOW = { model: "called by the model", http: "asked for over HTTP" };
@@ -12,11 +14,12 @@ export async function retrievals(page) {
   const found = await get("/retrievals?limit=200");
   page.show("Retrievals",
     h("p", {}, "What had been left out and was given back since this proxy started."),
+    found.whole ? null : askForKey("Originals are shown to whoever shows the key", () => retrievals(page)),
     table("Retrievals", [
       ["time", (r) => when(r.time)],
       ["how", (r) => HOW[r.how]],
       ["tool", (r) => r.tool || "-"],
-      ["original", (r) => h("code", {}, r.hash || "none")],
+      ["original", (r) => originalLink(r.hash)],
       ["session", (r) => link(r.session)],
       ["tokens", (r) => count(r.tokens), "number"],
     ], found.retrievals, "Nothing was asked back yet."));

@@ -3,6 +3,7 @@
 import { get, login } from "./api.js";
 import { card, h, table } from "./dom.js";
 import { count, milliseconds, share, tokens, usd, when } from "./format.js";
+import { originalLink, withLinks } from "./originals.js";
 import { outcome } from "./overview.js";
 
 export async function sessions(page) {
@@ -67,10 +68,12 @@ function block(step) {
     h("span", { class: "number" }, `${count(step.before)} → ${count(step.after)}`),
     h("span", { class: "quiet" }, what),
   ];
-  if (step.text_before === undefined) return h("li", { class: "block" }, h("div", { class: "head" }, head));
-  const after = step.text_after === null ? h("p", { class: "quiet" }, "As it was.") : h("pre", { tabindex: "0" }, step.text_after);
+  const original = step.hash ? h("p", { class: "quiet" }, "original, as it came: ", originalLink(step.hash)) : null;
+  if (step.text_before === undefined) return h("li", { class: "block" }, h("div", { class: "head" }, head), original);
+  const after = step.text_after === null ? h("p", { class: "quiet" }, "As it was.") : h("pre", { tabindex: "0" }, withLinks(step.text_after, step.hash));
   return h("li", { class: "block" }, h("details", {},
     h("summary", { class: "head" }, head),
+    original,
     h("div", { class: "texts" },
       h("section", { "aria-label": "before" }, h("h3", {}, "Before"), h("pre", { tabindex: "0" }, step.text_before)),
       h("section", { "aria-label": "after" }, h("h3", {}, "After"), after))));
