@@ -11,7 +11,9 @@ from typing import Any
 from headroom.api.checking import parse
 from headroom.api.errors import ApiError
 from headroom.api.world import World
+from headroom.ccr.deferred import answer
 from headroom.ccr.originals import Original
+from headroom.ccr.parts import best
 from headroom.ccr.ways import ALIAS, TOOL
 from headroom.tokenizers import count
 
@@ -70,11 +72,12 @@ class Retrieving:
         name, arguments, call_id = _call(call)
         if not name.endswith((TOOL, ALIAS)):  # an MCP client puts its own prefix before
             raise ApiError(400, "validation_error", f"the tool {name[:100]!r} is not {TOOL}")
-        try:
-            data: Json = self.retrieve(arguments.get("hash"), arguments.get("query"))
-            success, text = True, str(data.get("original_content", json.dumps(data.get("results"))))
-        except ApiError as error:
-            data, success, text = {"error": error.message}, False, f"Error: {error.message}"
+        given = answer(arguments, self._text, self._world.originals.state)
+        text, success = given.text, bool(given.hash)
+        data: Json = {"error": text}
+        if success:
+            query = arguments.get("query")
+            data = self.retrieve(given.hash, query[:QUERY_CHARACTERS] if isinstance(query, str) else None)
         result: Json
         if provider == "anthropic":
             result = {"type": "tool_result", "tool_use_id": call_id, "content": text}
@@ -105,6 +108,10 @@ class Retrieving:
     def total(self) -> int:
         with self._lock:
             return self._counts.total()
+
+    def _text(self, hash: str) -> str | None:
+        original = self._world.originals.get(hash)
+        return original.text if original is not None else None
 
     def _find(self, hash: str) -> Original:
         originals = self._world.originals
@@ -153,16 +160,9 @@ def _items(text: str) -> tuple[list[Any], str]:
 
 
 def _matching(items: list[Any], query: str) -> list[Any]:
-    """The items that match a query best, in the order in which they stand."""
+    """The items that match a query best, in the order in which they stand; ranked as for a model."""
     texts = [item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in items]
-    words = re.findall(r"\w+", query.lower())
-    lowered = [text.lower() for text in texts]
-    frequent = {word: sum(word in text for text in lowered) for word in set(words)}
-    scores = [
-        sum(1 / (1 + frequent[word]) for word in frequent if word in text) + (query.lower() in text) for text in lowered
-    ]
-    best = sorted((i for i, score in enumerate(scores) if score > 0), key=lambda i: (-scores[i], i))[:RESULTS]
-    return [items[i] for i in sorted(best)]
+    return [items[i] for i in sorted(best(texts, query)[:RESULTS])]
 
 
 def _call(call: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], str]:

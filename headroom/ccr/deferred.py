@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from headroom.ccr.parts import matching
+from headroom.ccr.parts import items, matching
 from headroom.ccr.ways import TOOL
 from headroom.stores.entries import State
 
@@ -20,9 +20,10 @@ NO_HASH = f"{TOOL} needs the argument hash: the 24 hex digits that a marker in t
 UNKNOWN = f"{TOOL}: nothing was ever kept under the hash {{}}. Take the hash from a marker in this conversation."
 EXPIRED = f"{TOOL}: what had the hash {{}} was kept for a while and is gone now. Run the tool again that printed it."
 UNREADABLE = f"{TOOL}: what has the hash {{}} can't be read at the moment. Run the tool again that printed it."
-MATCHES = "[{} of {} lines, the parts that match best first. The whole: {} with the hash alone]"
-NO_MATCH = "[no line has a word of the query; the whole:]"
+MATCHES = "[{} of {} {}, the parts that match best first. The whole: {} with the hash alone]"
+NO_MATCH = "[nothing has a word of the query; the whole:]"
 PART = "[lines {}-{}]"
+ITEM = "[item {}]"
 
 
 class Given(NamedTuple):
@@ -52,11 +53,12 @@ def answer(
 def about(text: str, query: str) -> str:
     """The parts of an original that match a query, best first; the whole where nothing does, or where it is short."""
     parts = matching(text, query)
-    lines = text.count("\n") + 1
     if not parts:
         return f"{NO_MATCH}\n{text}"
-    shown = "\n".join(f"{PART.format(part.first, part.last)}\n{part.text}" for part in parts)
+    array = len(items(text))
+    head, kind, whole = (ITEM, "items", array) if array else (PART, "lines", text.count("\n") + 1)
+    shown = "\n".join(f"{head.format(part.first, part.last)}\n{part.text}" for part in parts)
     if len(shown) >= len(text):
         return text
     some = len({number for part in parts for number in range(part.first, part.last + 1)})
-    return f"{MATCHES.format(some, lines, TOOL)}\n{shown}"
+    return f"{MATCHES.format(some, whole, kind, TOOL)}\n{shown}"

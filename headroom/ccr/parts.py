@@ -1,6 +1,8 @@
-"""The parts of a text that match a query, best first."""
+"""The parts of a text that match a query, best first: one rule for whoever asks, a model, a program or a user."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,12 +11,16 @@ PART_LINES = 12
 PART_CHARACTERS = 2_000
 MOST_CHARACTERS = 16_000
 """Characters of all parts that are shown."""
-_WORD = re.compile(r"[^\W_]{2,}")
+_WORD = re.compile(r"[^\W_]{2,}|\d")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
+_blank = re.compile(r"[ \t\n\r]*").match
+_item = json.JSONDecoder().raw_decode
+
+
 class Part(NamedTuple):
-    """Lines ``first`` to ``last`` of a text, counted from 1."""
+    """Lines ``first`` to ``last`` of a text, counted from 1; of an array that is ``items`` one of these."""
 
     first: int
     last: int
@@ -22,20 +28,55 @@ class Part(NamedTuple):
 
 
 def matching(text: str, query: str, most: int = MOST_CHARACTERS) -> list[Part]:
-    """The parts with words of the query, the best first, equals in their order; none where nothing matches."""
-    wanted = sorted(set(_words(query)))
-    parts = cut(text)
-    documents = [_words(part.text) for part in parts]
-    if not wanted or not any(set(wanted).intersection(document) for document in documents):
-        return []
-    scores = _scores(documents, wanted)
+    """The parts with words of the query, the best first, equals in their order; none where nothing matches.
+
+    The parts of a JSON array are its items, those of any other text some lines.
+    """
+    written = items(text)
+    parts = [Part(number, number, item) for number, item in enumerate(written, 1)] if written else cut(text)
     found: list[Part] = []
-    for number in sorted(range(len(parts)), key=lambda i: (-scores[i], i)):
+    for number in best([part.text for part in parts], query):
         most -= len(parts[number].text)
-        if not scores[number] > 0 or (found and most < 0):
+        if found and most < 0:
             break
         found.append(parts[number])
     return found
+
+
+def best(documents: Sequence[str], query: str) -> list[int]:
+    """The numbers of the documents that have words of a query, the best first, equals in their order: BM25.
+
+    A word that all have tells none from another: it counts only where no other word of the query is found.
+    """
+    words = [_words(document) for document in documents]
+    wanted = set(_words(query))
+    frequent = Counter(word for document in words for word in wanted.intersection(document))
+    telling = sorted(word for word in frequent if frequent[word] < len(words)) or sorted(frequent)
+    if not telling:
+        return []
+    scores = _scores(words, telling)
+    return [i for i in sorted(range(len(words)), key=lambda i: (-scores[i], i)) if scores[i] > 0]
+
+
+def items(text: str) -> list[str]:
+    """The items of a JSON array as they are written there; none for any other text."""
+    at = _after(text, 0)
+    if text[at : at + 1] != "[":
+        return []
+    found: list[str] = []
+    at = _after(text, at + 1)
+    try:
+        while True:
+            start, (_, at) = at, _item(text, at)
+            found.append(text[start:at])
+            at = _after(text, at)
+            if text[at : at + 1] == "]":
+                return found if _after(text, at + 1) == len(text) else []
+            if text[at : at + 1] != ",":
+                return []
+            at = _after(text, at + 1)
+    except (ValueError, RecursionError):
+        return []
 
 
 def cut(text: str) -> list[Part]:
@@ -63,7 +104,16 @@ def cut(text: str) -> list[Part]:
 
 
 def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))]
+    """The words of a text; an identifier of several, such as getUser, is found whole and by each of them."""
+    found = _WORD.findall(text)
+    parts = [part for word in found if _CAMEL.search(word) for part in _WORD.findall(_CAMEL.sub(" ", word))]
+    return [word.lower() for word in (*found, *parts)]
+
+
+def _after(text: str, at: int) -> int:
+    """Behind the blanks that stand at a place."""
+    blank = _blank(text, at)
+    return blank.end() if blank else at
 
 
 def _scores(documents: Sequence[list[str]], wanted: list[str]) -> list[float]:
@@ -71,5 +121,4 @@ def _scores(documents: Sequence[list[str]], wanted: list[str]) -> list[float]:
 
     index = bm25s.BM25(backend="numpy")
     index.index([document or [""] for document in documents], show_progress=False)
-    known = [word for word in wanted if word in index.vocab_dict]
-    return [float(score) for score in index.get_scores(known)]
+    return [float(score) for score in index.get_scores(wanted)]

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from headroom.api.live import Step
 from headroom.api.world import content_token
+from headroom.ccr.deferred import UNKNOWN, about
 from headroom.ccr.originals import original_of
 from headroom.session.standing import BlockReport
 from headroom.stores.entries import Entry, Limits
@@ -143,8 +144,23 @@ def test_a_models_call_is_answered_in_its_providers_shape(client: TestClient, pl
     use = {"type": "tool_use", "id": "t1", "name": "mcp__headroom__headroom_retrieve", "input": {"hash": "1" * 24}}
     anthropic = client.post("/v1/retrieve/tool_call", json={"tool_call": use, "provider": "anthropic"}).json()
     assert not anthropic["success"] and anthropic["tool_result"]["is_error"] is True
+    assert anthropic["tool_result"]["content"] == UNKNOWN.format("1" * 24)
     other = {"id": "c1", "function": {"name": "rm", "arguments": "{}"}}
     assert client.post("/v1/retrieve/tool_call", json={"tool_call": other}).status_code == 400
+
+
+def test_a_query_finds_the_same_for_a_program_and_for_a_model(client: TestClient, place: Place) -> None:
+    items = [{"id": 100 + i, "state": "failed" if i in (7, 31) else "running"} for i in range(60)]
+    original = original_of(json.dumps(items), "session-1", "list")
+    place.originals.keep([original])
+    asked = {"hash": original.hash, "query": "which jobs failed?"}
+    found = client.post("/v1/retrieve", json=asked).json()["results"]
+    use = {"type": "tool_use", "id": "t1", "name": "headroom_retrieve", "input": asked}
+    told = client.post("/v1/retrieve/tool_call", json={"tool_call": use, "provider": "anthropic"}).json()
+    assert told["data"]["results"] == found == [items[7], items[31]]
+    text = told["tool_result"]["content"]
+    assert text == about(original.text, "which jobs failed?")
+    assert [json.loads(line) for line in text.split("\n") if line.startswith("{")] == found
 
 
 def test_the_figures_are_the_ledgers(client: TestClient, place: Place) -> None:
