@@ -36,13 +36,14 @@ def model() -> Script:
     return answer
 
 
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streaming"])
 @pytest.mark.parametrize("sdk", CONVERSATIONS)
-async def test_an_sdk_gets_one_ordinary_answer(world: World, sdk: str, streaming: bool) -> None:
+async def test_an_sdk_gets_one_ordinary_answer(world: World, sdk: str, streaming: bool, asynchronous: bool) -> None:
     world.begin(model())
-    prompt = f"Which cost more than 500? {sdk}, {streaming}"
+    prompt = f"Which cost more than 500? {sdk}, {streaming}, {asynchronous}"
     conversation = CONVERSATIONS[sdk](
-        prompt, [Tool("catalogue", "Lists all.", [])], asynchronous=False, streaming=streaming
+        prompt, [Tool("catalogue", "Lists all.", [])], asynchronous=asynchronous, streaming=streaming
     )
     (call,) = (await conversation.ask()).calls
     conversation.tell([(call, ITEMS)])
