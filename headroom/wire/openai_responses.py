@@ -6,6 +6,8 @@ from headroom.wire.openai_chat import add_content
 from headroom.wire.spans import Span, members, read_string, skip_value
 
 LIST = "input"
+_GIVEN = frozenset({"additional_tools", "agent_message"})
+"""What Codex puts into the input beside messages and outputs: its tools, and what another of its agents says."""
 _CALLS = {
     "function_call": "arguments",
     "custom_tool_call": "input",
@@ -21,7 +23,7 @@ def turn(layout: Layout, text: str, start: int, index: int) -> int:
     role = read_string(layout.body, found.get("role"))
     kind = read_string(layout.body, found.get("type")) or ("message" if role else "")
     # whatever is not known to come from the client counts as said by the model: it is older than what follows
-    answer = not (kind.endswith("_output") or kind == "additional_tools" or (kind == "message" and role != "assistant"))
+    answer = not (kind.endswith("_output") or kind in _GIVEN or (kind == "message" and role != "assistant"))
     layout.turns.append(Turn(Span(start, end), answer, len(layout.blocks)))
     call = read_string(layout.body, found.get("call_id") or found.get("id")) or ""
     if kind == "message" and "content" in found:

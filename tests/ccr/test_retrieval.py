@@ -164,6 +164,26 @@ def test_a_sub_agent_that_was_told_a_hash_can_ask_for_it(on: Stage) -> None:
     assert results("anthropic", requests[-1].json)[0]["text"] == ITEMS
 
 
+def test_a_sub_agent_of_codex_has_the_tool_from_its_first_request_on(on: Stage) -> None:
+    """Its task is no message: it comes from another agent."""
+    own = {"type": "function", "name": "catalogue", "parameters": {"type": "object"}}
+    task = {"type": "agent_message", "content": [{"type": "encrypted_content", "encrypted_content": "bG9vaw=="}]}
+    body: Json = {
+        "model": "gpt-5",
+        "store": False,
+        "input": [
+            {"type": "additional_tools", "role": "developer", "tools": [own]},
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "<environment_context>"}]},
+            task,
+        ],
+    }
+    headers = {**HEADERS, "session-id": "0199-sub-agent"}
+    on.send(json.dumps(body).encode(), headers, url=PATHS["openai-responses"]).response.raise_for_status()
+    listed, *others = on.received.json["input"]
+    assert [name_of(tool) for tool in listed["tools"]] == ["catalogue", "headroom_retrieve"]
+    assert others == body["input"][1:]
+
+
 def test_the_price_of_the_tool_and_of_what_came_back_is_in_the_ledger(on: Stage) -> None:
     client = agent(on, "anthropic", Answer(calls=(look(),)), Answer(calls=(retrieve(MINE),)))
     client.send = lambda body: dict((sent := on.send(body, HEADERS)).response.json(), project=sent.project)
