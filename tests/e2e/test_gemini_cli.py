@@ -35,11 +35,11 @@ def model(project: Project) -> Script:
     )
 
 
-def gemini(world: World, commands: Path, project: Project, prompt: str) -> str:
+def gemini(world: World, commands: Path, project: Project, prompt: str, *options: str) -> str:
     """What `gemini -p` prints."""
     environment = world.environment(project.folder.parent / "home")
     run = subprocess.run(
-        [commands / "gemini", "--yolo", "--skip-trust", "-p", prompt],
+        [commands / "gemini", "--yolo", "--skip-trust", *options, "-p", prompt],
         cwd=project.folder,
         env=environment | {"GEMINI_API_KEY": "test", "GEMINI_TELEMETRY_ENABLED": "false"},
         stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """Claude Code with headroom's MCP server: it has the way back itself, and nothing is added to its requests."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +13,9 @@ import pytest
 from headroom.ccr.tool import definition
 from headroom.ccr.ways import TOOL
 from tests.e2e import checks
+from tests.e2e.retrieving import CLAUDE, DONE, ORDER, ORDERS, PROMPT
 from tests.e2e.task import Project, aside, has_tools
 from tests.e2e.test_claude_code import claude
-from tests.e2e.test_retrieval import DONE, MARKER_WITH, ORDERS, PROMPT, RUN, WANTED
 from tests.e2e.world import World
 from tests.e2e.world import world as start
 from tests.support.answers import Answer, ToolCall
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.e2e
 Json = dict[str, Any]
 OPTIONS = ("headroom_profile=balanced", "headroom_tool_profiles=Bash=normal")
 THEIRS = f"mcp__headroom__{TOOL}"
+MARKER_WITH = re.compile(r"Retrieve more with (\w+): hash=([0-9a-f]{24})")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def model(shape: str, body: Json) -> Answer:
         return aside(body)
     found = list(dict(checks.results(body)).values())
     if len(found) < 2:
-        return Answer("", ((LOOK, ToolCall("Bash", RUN))[len(found)],))
+        return Answer("", ((LOOK, CLAUDE.run("orders"))[len(found)],))
     named = MARKER_WITH.search(json.dumps(found[1]))
     if len(found) > 2 or named is None:
         return Answer(DONE)
@@ -80,6 +82,6 @@ def test_claude_code_asks_the_mcp_server_and_has_no_tool_added(world: World, com
     assert THEIRS in [tool["name"] for tool in exchanges[-1].sent.json["tools"]]
     seen = [json.dumps([value for _, value in checks.results(one.received.json)]) for one in exchanges]
     plain = [text.replace('\\\\\\"', '"').replace('\\"', '"') for text in seen]
-    assert WANTED not in plain[2] and WANTED in plain[3]
+    assert ORDER not in plain[2] and ORDER in plain[3]
     checks.results_stayed(exchanges)
     checks.no_prefix_broke(exchanges)

@@ -1,109 +1,124 @@
 """What was left out comes back to the model through the real clients, which know nothing of our tool."""
 
-import json
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from headroom.ccr.tool import definition
-from headroom.ccr.ways import TOOL
+from headroom.ccr.deferred import EXPIRED, UNKNOWN
+from headroom.ccr.originals import open_originals, original_of
 from tests.e2e import checks
-from tests.e2e.task import Project, aside, has_tools
-from tests.e2e.test_claude_code import claude
-from tests.e2e.test_codex import codex
-from tests.e2e.test_gemini_cli import gemini
-from tests.e2e.world import World
+from tests.e2e.retrieving import (
+    CLIENTS,
+    CODEX,
+    DONE,
+    OPTIONS,
+    ORDER,
+    PART,
+    PROMPT,
+    Client,
+    came_back,
+    conversation,
+    given,
+    model,
+    our_tool_stays,
+    passed_untouched,
+    project_with_programs,
+    retrieve,
+)
+from tests.e2e.task import Project, has_tools
+from tests.e2e.world import Exchange, World
 from tests.e2e.world import world as start
-from tests.support.answers import Answer, ToolCall
+from tests.support.answers import Answer
 from tests.support.standin import Script
 
 pytestmark = pytest.mark.e2e
-Json = dict[str, Any]
-OPTIONS = (
-    "headroom_profile=balanced",
-    "headroom_retrieval=tool",
-    "headroom_tool_profiles=Bash=normal,exec=normal,run_shell_command=normal",
-)
-ORDERS = """\
-import json
-
-print(json.dumps([{"order": 5000 + n, "customer": f"customer {n * 7}", "cents": n * 130} for n in range(160)]))
-"""
-PROMPT = "What does order 5077 cost? orders.py prints all orders."
-DONE = "10010 cents."
-WANTED = '"order": 5077, "customer": "customer 539", "cents": 10010'
-"""Of the output, in the middle of what is left out."""
-MARKER = re.compile(r"Retrieve more: hash=([0-9a-f]{24})")
-MARKER_WITH = re.compile(r"Retrieve more with (\w+): hash=([0-9a-f]{24})")
+NEVER = "0" * 24
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with start(tmp_path_factory.mktemp("retrieval"), websocket=False, options=OPTIONS) as running:
+    with start(tmp_path_factory.mktemp("retrieval"), options=OPTIONS) as running:
         yield running
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    made = Project(tmp_path / "project")
-    (made.folder / "orders.py").write_text(ORDERS)
-    return made
+    return project_with_programs(Project(tmp_path / "project"))
 
 
-def model(run: ToolCall) -> Script:
-    """Runs the program, asks for what the marker names, runs it again beside asking for nothing that is kept, ends."""
-
-    def answer(shape: str, body: Json) -> Answer:
-        if not has_tools(body):
-            return aside(body)
-        found = dict(checks.results(body))
-        if not found:
-            return Answer("I run it.", (run,))
-        text = json.dumps(list(found.values()), ensure_ascii=False)
-        retrieve = ToolCall(TOOL, {"hash": MARKER.findall(text)[0] if MARKER.search(text) else ""})
-        nothing = ToolCall(TOOL, {"hash": "0" * 24})
-        return {1: Answer("Order 5077 was left out.", (retrieve,)), 2: Answer("", (nothing, run))}.get(
-            len(found), Answer(DONE)
-        )
-
-    return answer
+def of_a_session_two_days_ago(world: World, text: str) -> str:
+    """The hash of an original that a session was promised that has not been heard of for two days."""
+    path, original = world.proxy.workspace / "originals.db", original_of(text, "over", "Bash", "ls")
+    then = time.time() - 2 * 86_400
+    with pytest.MonkeyPatch.context() as clock:
+        clock.setattr(time, "time", lambda: then)
+        originals = open_originals(path=path)
+        originals.keep([original])
+        assert originals.state(original.hash) == "live"
+        originals.close()
+    originals = open_originals(path=path)
+    assert originals.state(original.hash) == "expired"
+    originals.close()
+    return original.hash
 
 
-def look(world: World) -> None:
-    """The original came one request after it was asked for, and stays; nothing else changed."""
-    exchanges = [one for one in world.exchanges() if has_tools(one.sent.json)]
+def model_asks(client: Client, gone: str) -> Script:
+    """A model that runs two programs, asks for what was left out of both beside a call of another tool, then for what
+    can't be had."""
+    run = client.run
+    return model(
+        lambda _: Answer("I run both.", (run("orders"), run("stock"))),
+        lambda named: Answer("Much was left out.", (retrieve(named[0]), run("tally"), retrieve(named[1]))),
+        lambda _: Answer("", (retrieve(NEVER), retrieve(gone))),
+    )
+
+
+def what_came(exchanges: Sequence[Exchange], gone: str) -> None:
+    """Both originals, the other tool's own result, and why there is nothing for the other two."""
+    came_back(exchanges, 2, 0)
+    came_back(exchanges, 4, 1)
+    sent, received = (
+        given(*bodies) for bodies in zip(*((e.sent.json, e.received.json) for e in exchanges), strict=True)
+    )
+    assert ORDER in received[2][0] and PART in received[4][0]
+    assert received[3] == sent[3] and re.search(r"\b2\b", "".join(received[3]))
+    assert received[5:] in ([], [[UNKNOWN.format(NEVER)], [EXPIRED.format(gone)]])
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=str)
+def test_the_model_has_back_what_was_left_out(world: World, commands: Path, project: Project, client: Client) -> None:
+    """Two at once and beside a tool of the client's own; of what can't be had it is told why."""
+    gone = of_a_session_two_days_ago(world, f"What {client} listed then.\n")
+    world.provider.websocket = False
+    world.begin(model_asks(client, gone))
+    assert DONE in client.ask(world, commands, project, PROMPT)
+
+    exchanges = conversation(world)
     assert len(exchanges) == 4
-    assert TOOL.encode() not in exchanges[0].sent.body
-    shape = exchanges[0].received.shape or ""
-    assert all(one.received.body.count(definition(shape).encode()) == 1 for one in exchanges)
-    seen = [json.dumps([value for _, value in checks.results(one.received.json)]) for one in exchanges]
-    unescaped = [text.replace('\\\\\\"', '"').replace('\\"', '"') for text in seen]
-    assert WANTED not in unescaped[1] and MARKER.search(seen[1])
-    assert WANTED in unescaped[2] and WANTED in unescaped[3]
-    assert "nothing was ever kept under the hash" in seen[3]
+    what_came(exchanges[2:3], gone)
+    what_came(exchanges[3:], gone)
+    assert len(given(exchanges[3].received.json)) == 7
     checks.results_stayed(exchanges)
     checks.no_prefix_broke(exchanges)
+    our_tool_stays(exchanges)
+    passed_untouched([one for one in world.exchanges() if not has_tools(one.sent.json)])
+    checks.is_written_down(world, world.exchanges())
 
 
-IN_CODEX = 'text((await tools.exec_command({cmd: "python3 orders.py"})).output);\n'
-RUN = {"command": "python3 orders.py", "description": "Print the orders"}
+def test_codex_has_it_back_over_its_websocket(world: World, commands: Path, project: Project) -> None:
+    """Where requests bring only what is new, and the model's calls stand in none."""
+    gone = of_a_session_two_days_ago(world, "What codex listed then, over its WebSocket.\n")
+    world.provider.websocket = True
+    world.begin(model_asks(CODEX, gone))
+    assert DONE in CODEX.ask(world, commands, project, PROMPT)
 
-
-@pytest.mark.parametrize(
-    ("client", "run"),
-    [
-        (claude, ToolCall("Bash", RUN)),
-        (codex, ToolCall("exec", IN_CODEX, namespace="functions")),
-        (gemini, ToolCall("run_shell_command", RUN)),
-    ],
-    ids=["claude-code", "codex", "gemini-cli"],
-)
-def test_the_model_has_back_what_was_left_out(
-    world: World, commands: Path, project: Project, client: Callable[..., str], run: ToolCall
-) -> None:
-    world.begin(model(run))
-    assert DONE in client(world, commands, project, PROMPT)
-    look(world)
+    opening, *exchanges = world.exchanges()
+    assert len(exchanges) == 4 and all(one.received.websocket for one in exchanges)
+    assert not given(opening.received.json)
+    what_came(exchanges[:3], gone)
+    what_came(exchanges, gone)
+    assert [len(given(one.received.json)) for one in exchanges] == [0, 2, 3, 2]
+    our_tool_stays(exchanges[:1])

@@ -29,11 +29,16 @@ class Answer:
     ``pace`` is called before each event with its number.
 
     A ``status`` other than 200 is an error whose message is ``text``. ``thinking`` is a signed block (Anthropic only).
+    ``compacted`` is what stands for the conversation from then on, where it was asked for (Responses only).
+    ``used`` is how many input tokens the provider says there were, where it is not what there were: clients go by that
+    when they compact.
     """
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     thinking: str = ""
+    compacted: str = ""
+    used: int = 0
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
@@ -228,6 +233,9 @@ def _responses(answer: Answer, bill: Bill, model: str) -> Json:
         said = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}
         item = {"type": "message", "id": unique("msg_"), "status": "completed", "role": "assistant", "content": [said]}
         output.append(item)
+    if answer.compacted:
+        sealed = base64.b64encode(answer.compacted.encode()).decode()
+        output.append({"type": "compaction", "id": unique("cmp_"), "encrypted_content": sealed})
     for call in answer.calls:
         base: Json = {"call_id": unique("call_"), "name": call.name, "status": "completed"}
         if call.namespace:
@@ -281,6 +289,8 @@ def _responses_stream(complete: Json) -> Iterator[Event]:
                 yield event("response.output_text.delta", **inside, delta=piece, logprobs=[])
             yield event("response.output_text.done", **inside, text=part["text"], logprobs=[])
             yield event("response.content_part.done", **inside, part=part)
+        elif item["type"] == "compaction":
+            yield event("response.output_item.added", output_index=index, item={**item, "encrypted_content": ""})
         else:
             name = "arguments" if item["type"] == "function_call" else "input"
             kind = "function_call_arguments" if name == "arguments" else "custom_tool_call_input"

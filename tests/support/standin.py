@@ -127,7 +127,8 @@ class StandIn:
         answer = Answer() if body.get("generate") is False else self.script(shape, history)
         if answer.status != 200:
             return answer, error(shape, answer)
-        received.bill = replace(self._cache.bill(shape, history), output=output_tokens(answer))
+        bill = self._cache.bill(shape, history)
+        received.bill = replace(Bill(answer.used) if answer.used else bill, output=output_tokens(answer))
         complete = whole(shape, answer, received.bill, str(body.get("model") or _model(received.path)))
         if shape == "openai-responses":
             self._responses[complete["id"]] = [*history["input"], *complete["output"]]
