@@ -96,7 +96,7 @@ def takes(*steps: Step) -> Callable[[Json], Answer]:
         left = len(found)
         for step in steps:
             made = step([*named, *[""] * len(steps)])
-            if left < len(made.calls):
+            if not made.calls or left < len(made.calls):
                 return made
             left -= len(made.calls)
         return Answer(DONE)
