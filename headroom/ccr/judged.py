@@ -40,6 +40,8 @@ def judged(
         return None  # edits quote what such tools printed: docs/kompress.md has what leaving out of it cost
     found = kind(text, context)
     outlook = replace(outlook, kind=found.name if found else "")
+    if native is None:  # a program that runs again prints what it prints, whoever asked for it
+        outlook = replace(outlook, missing=frozenset())
     context = replace(context, outlook=outlook, gap=native_gaps(native) if native is not None else context.gap)
     kept = keep.compress(text, context)
     if kept is None:

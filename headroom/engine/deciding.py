@@ -121,6 +121,8 @@ class Decider:
             if conversation.watch is not None:
                 replaced = standing.decision if _leaves_out(standing) else None
                 conversation.watch.see(block, [replaced.replacement] if replaced else texts, standing.after)
+                if replaced is not None and text is not None:
+                    conversation.watch.cut(layout.arguments(block), text, replaced.replacement)
         if promised and terms.keeps:  # what was left out by an earlier process, or in a session this one is a copy of
             self._promises.keep(promised)
         return decided, known
@@ -258,7 +260,6 @@ class Decider:
             form = judged(text, best, index, subject, context, outlook, terms.way, original.hash)
             if form is not None and (not terms.keeps or self._promises.keep([original])):
                 found = form, original.hash
-                conversation.watch.cut(context.arguments)
         return found
 
     def _expanded(

@@ -1,6 +1,7 @@
 """The names of a conversation: which stand in it, and when the model or the user last said one."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{4,}|[A-Za-z0-9_]+(?:[./-][A-Za-z0-9_]+)+|\d{3,}")
@@ -9,6 +10,7 @@ _PART = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}|[a-z]{3,}")
 LEAST_LINE = 8
 """Characters of a line, without the blanks around it, that is remembered."""
 _NUMBER = re.compile(r"\s*\d+(?:→|\t|:)")
+_HIT = re.compile(r"[\w./@+-]*[A-Za-z_][\w./@+-]*:(?=\d+:)")
 
 
 def parts_of(text: str) -> list[str]:
@@ -20,6 +22,17 @@ def line_key(line: str) -> str:
     """A line without its number and the blanks around it."""
     number = _NUMBER.match(line)
     return (line[number.end() :] if number else line).strip()
+
+
+def content_key(line: str) -> str:
+    """A line as ``line_key`` has it, and without the file that a search names before it: what the file itself has."""
+    hit = _HIT.match(line)
+    return line_key(line[hit.end() :] if hit else line)
+
+
+def content_keys(lines: Iterable[str]) -> list[str]:
+    """Those of lines that are long enough to be told from others."""
+    return [key for line in lines if len(key := content_key(line)) >= LEAST_LINE]
 
 
 @dataclass(slots=True)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from headroom.kompress.vocabulary import NAME, Vocabulary
+from headroom.ccr.markers import standing
+from headroom.kompress.vocabulary import NAME, Vocabulary, content_keys
 from headroom.transforms.base import Outlook
 from headroom.transforms.keep import strings
 from headroom.wire.layout import Block
@@ -23,6 +24,8 @@ class Watch:
     """Of all blocks so far, as the provider gets them."""
     _answering: bool = False
     _cut: set[str] = field(default_factory=set)
+    _missing: set[str] = field(default_factory=set)
+    """Lines that were left out and stand nowhere else."""
 
     def begin(self, system: str) -> None:
         """The system prompt."""
@@ -39,6 +42,8 @@ class Watch:
         for text in texts:
             if block.kind == "result":
                 self.vocabulary.shown(text)
+                if self._missing:
+                    self._missing.difference_update(content_keys(text.split("\n")))
             elif block.kind == "user":
                 self.vocabulary.asked(text)
             else:
@@ -53,15 +58,20 @@ class Watch:
         """
         if self._cut and self._cut.intersection(_asked(arguments)):
             return None
-        return Outlook(self.vocabulary, self.said, subject, prefix=head + self.tokens, files=files)
+        prefix = head + self.tokens
+        return Outlook(self.vocabulary, self.said, subject, prefix=prefix, files=files, missing=self._missing)
 
-    def cut(self, arguments: Mapping[str, object]) -> None:
-        """Note that something was left out of what this call printed."""
+    def cut(self, arguments: Mapping[str, object], text: str, stands: str) -> None:
+        """Note that something was left out of what a call printed: ``text``, for which ``stands`` stands."""
         self._cut.update(_asked(arguments))
+        named = [lines for _, lines in standing(stands, text) if lines != text]  # what stays may have another form
+        kept = set() if named else set(content_keys(stands.split("\n")))
+        keys = content_keys("\n".join(named or [text]).split("\n"))
+        self._missing.update([key for key in keys if key not in kept and key not in self.vocabulary.lines])
 
 
 def _asked(arguments: Mapping[str, object]) -> list[str]:
     """What a call is known by: its files, what it searches for, and all that it says."""
     said = "\n".join(strings(arguments))
     pattern = arguments.get("pattern")
-    return [*_FILE.findall(said), *([f"pattern={pattern}"] if pattern else []), said]
+    return [*_FILE.findall(said), *([f"pattern={pattern}"] if pattern else []), *([said] if said else [])]

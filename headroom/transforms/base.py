@@ -1,6 +1,6 @@
 """What goes into a transform and what comes out of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ class Outlook:
     prefix: int = 0
     remaining: int = 20
     files: bool = False
+    missing: Set[str] = frozenset()
+    """Lines (``kompress.vocabulary.content_key``) that were left out of earlier outputs and stand nowhere else."""
     caution: int = 1
     """How many times as likely as by default it is taken to be that a line will be needed."""
 

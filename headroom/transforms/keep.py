@@ -9,7 +9,7 @@ figures come from: docs/kompress.md. All of it is done in whole numbers.
 from collections.abc import Sequence
 from itertools import pairwise
 
-from headroom.kompress.vocabulary import LEAST_LINE, line_key
+from headroom.kompress.vocabulary import LEAST_LINE, content_key, line_key
 from headroom.transforms.base import Compressed, Context, Outlook
 
 STRATEGY = "keep"
@@ -66,7 +66,7 @@ def compress(text: str, context: Context) -> Compressed | None:
         for size, before, hazard in zip(tokens, stood, hazards, strict=True)
     ]
     for i, line in enumerate(lines):
-        if ERROR.search(line):
+        if ERROR.search(line) or (outlook.missing and content_key(line) in outlook.missing):
             values[i] = -(1 << 80)
     values[0] = values[-1] = -(1 << 80)
     gap = GAP * per_token * scale

@@ -2,13 +2,18 @@
 
 import json
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from headroom.ccr.originals import hash_of
 from headroom.ccr.ways import CcrSettings, Level
 from headroom.engine import Engine, RawRequest, Rewrite
 from headroom.session.memory import RamMemory
+from headroom.session.watch import Watch
+from headroom.wire.shapes import read
 from tests.support.originals import RamOriginals
 
 type Json = dict[str, Any]
@@ -115,3 +120,80 @@ def test_a_search_says_that_a_narrower_one_shows_them(name: str, fields: Json, o
         narrower[place]["content"][0] |= {"name": name, "input": fields | ({"path": "part5"} if place == 3 else {})}
     first, second = results(send(to, narrower))
     assert first == text and "left out" not in second, "what was left out is asked for"
+
+
+HITS = "\n".join(f"./src/generated/file{i:03}.ts:{7 + i}:{uuid5(NAMESPACE_OID, str(i))}" for i in range(300))
+
+
+@pytest.fixture
+def careless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge that takes no line to be needed: all are left out but the first and the last."""
+
+    class Careless:
+        def hazards(self, text: str, situation: object, vocabulary: object) -> npt.NDArray[np.int64]:
+            return np.zeros(text.count("\n") + 1, np.int64)
+
+    monkeypatch.setattr("headroom.kompress.judge.judge", Careless)
+
+
+def part(text: str, first: int, last: int) -> str:
+    return "\n".join(text.split("\n")[first - 1 : last])
+
+
+@pytest.mark.usefixtures("careless")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_lines_that_were_left_out_stay_where_another_search_finds_them(restarted: bool) -> None:
+    memory = RamMemory()
+    to = Engine(memory, originals=RamOriginals(), ccr=CcrSettings(level="balanced"))
+    narrower = ("find packages -name 'file0*'", part(FOUND, 50, 149), False)
+    assert "[lines 2-99 left out" in results(send(engine(), said(narrower)))[0]  # by itself it would not come whole
+    (text,) = results(send(to, said(SEARCH)))
+    assert "[lines 2-299 left out" in text
+    if restarted:
+        to = Engine(memory, originals=RamOriginals(), ccr=CcrSettings(level="balanced"))
+    again, second = results(send(to, said(SEARCH, narrower)))
+    assert again == text and second == narrower[1]
+
+
+@pytest.mark.usefixtures("careless")
+def test_lines_that_were_left_out_stay_among_others_that_are_left_out() -> None:
+    to = engine()
+    send(to, said(SEARCH))
+    other = part(FOUND, 1, 200).replace("packages", "services")
+    mixed = ("find . -type f", f"{other}\n{part(FOUND, 50, 149)}\n{other}\nend.ts", False)
+    _, second = results(send(to, said(SEARCH, mixed)))
+    assert [line for line in second.split("\n") if "left out" in line] == [
+        "[lines 2-200 left out; run it again through sed -n '2,200p' to see them]",
+        "[lines 301-500 left out; run it again through sed -n '301,500p' to see them]",
+    ]
+    assert part(FOUND, 50, 149) in second
+
+
+@pytest.mark.usefixtures("careless")
+def test_lines_that_a_search_left_out_stay_where_the_file_itself_is_printed() -> None:
+    to = engine("max")
+    first = ("grep -rn . src", HITS, False)
+    assert "[lines 2-299 left out" in results(send(to, said(first)))[0]
+    printed = ("cat src/names", "\n".join(line.split(":", 2)[2] for line in HITS.split("\n")), False)
+    assert "[lines 2-299 left out" in results(send(engine("max"), said(printed)))[0]
+    assert results(send(to, said(first, printed)))[1] == printed[1]
+
+
+@pytest.mark.usefixtures("careless")
+def test_a_program_that_prints_the_same_again_was_not_asked_for_it() -> None:
+    tools = [*TOOLS, {"name": "mcp__headroom__headroom_retrieve", "input_schema": {"type": "object"}}]
+    to = engine("max")
+    first, second = ("make all", FOUND, False), ("make rest", part(FOUND, 20, 300), False)
+    send(to, said(first), tools=tools)
+    texts = results(send(to, said(first, second), tools=tools))
+    assert ["[298 lines left out]" in texts[0], "[279 lines left out]" in texts[1]] == [True, True]
+
+
+def test_what_stands_again_may_be_left_out_again() -> None:
+    watch = Watch()
+    watch.cut({"command": "find"}, "first/line/one\nsecond/line/two", "first/line/one\n[1 lines left out]")
+    outlook = watch.outlook({"command": "ls"}, "", 0, False)
+    assert outlook is not None and set(outlook.missing) == {"second/line/two"}
+    layout = read("anthropic", json.dumps({"messages": said(("ls", "second/line/two", False))}).encode())
+    watch.see(layout.blocks[-1], ["second/line/two"], 4)
+    assert not outlook.missing
