@@ -42,9 +42,9 @@ _NATIVE = {
     "search": "; a narrower search shows them",
     "file": "; read them with offset {first}, limit {count}",
 }
-_STANDING = re.compile(rf"^\[(?:lines (\d+)-(\d+) left out\b|.*\bRetrieve more\b.*{HASH.pattern}).*\]$", re.M)
+_GAP = re.compile(r"\[lines (\d{1,9})-(\d{1,9}) left out\b")
 _OF_FILE = re.compile(r"^\[lines \d+-\d+ left out; read them with offset ", re.M)
-NUMBERED = re.compile(r" *(\d+)(?:→|\t)")
+NUMBERED = re.compile(r" *(\d{1,9})(?:→|\t)")
 """The beginning of a line of a file, as tools show it that read a part of one."""
 _ITEMS = re.compile(r"^\[\d+ items compressed to \d+(?=\]$)", re.M)
 
@@ -96,11 +96,17 @@ def standing(text: str, original: str) -> list[tuple[str, str]]:
     """The markers of ``text``, in order, each with what of ``original`` it stands for: the lines that it names, else
     all."""
     lines = original.split("\n")
-    shift = int(found[1]) - 1 if _OF_FILE.search(text) and (found := NUMBERED.match(lines[0])) else 0
-    return [
-        (one[0], "\n".join(lines[int(one[1]) - 1 - shift : int(one[2]) - shift]) if one[1] else original)
-        for one in _STANDING.finditer(text)
-    ]
+    number = NUMBERED.match(lines[0]) if _OF_FILE.search(text) else None
+    shift = int(number[1]) - 1 if number else 0
+    found: list[tuple[str, str]] = []
+    for line in text.split("\n"):
+        if not (line.startswith("[") and line.endswith("]")):
+            continue
+        if gap := _GAP.match(line):
+            found.append((line, "\n".join(lines[int(gap[1]) - 1 - shift : int(gap[2]) - shift])))
+        elif "Retrieve more" in line and HASH.search(line):
+            found.append((line, original))
+    return found
 
 
 def dropped(count: int, by: str, way: Way | None, hash: str) -> str:

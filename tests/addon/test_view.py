@@ -146,6 +146,14 @@ def test_lines_of_a_part_of_a_file_are_found_by_the_files_own_numbers() -> None:
     assert second == "132\tline 132\n133\tline 133"
 
 
+@pytest.mark.parametrize(
+    "line", [f"[lines {'9' * 5000}-3 left out]", "[lines 0-0 left out]", "[" + "Retrieve more " * 50_000]
+)
+def test_what_a_tool_printed_that_only_looks_like_a_marker_does_no_harm(line: str) -> None:
+    """Also where it would take hours to look into it in more than one pass."""
+    assert all(lines in ("", "1\n2") for _, lines in standing(f"1\n{line}", "1\n2"))
+
+
 def test_of_very_many_markers_the_first_are_shown() -> None:
     original = "\n".join(str(n) for n in range(100)).encode()
     replacement = "\n".join(f"[lines {n}-{n} left out]" for n in range(1, 100, 2))
