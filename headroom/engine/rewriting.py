@@ -188,7 +188,8 @@ class Engine:
                 conversations.keep(hint, conversation)
             if not counts:  # but what was read stays read: the next request of a long conversation is in time
                 raise Abandoned
-            if terms.keeps and conversation.left_out:
+            # a client that summed its history up may still name what was left out of it
+            if terms.keeps and (conversation.left_out or terms.way is not None):
                 self.promises.touch(identity.session)
             if terms.keeps and self.learner is not None:
                 self.learner.take(terms.lessons)

@@ -1,9 +1,9 @@
 """A mitmproxy script for tests: changes the proxy while it runs, and makes the engine fail when a request asks for it.
 
-POST http://control.test/options or /environment with a JSON object sets options or variables of the proxy; the answer
-is 200, or 400 with what mitmproxy said. A provider request with the header x-fault gets an engine that raises
-("raise"), takes so many seconds before it begins ("late 0.6") or after it has decided ("slow 0.6"), or that is late and
-then fails to hold what was decided before ("lost 0.6").
+POST http://control.test/options or /environment with a JSON object sets options or variables of the proxy, /clock lets
+``seconds`` pass; the answer is 200, or 400 with what mitmproxy said. A provider request with the header x-fault gets an
+engine that raises ("raise"), takes so many seconds before it begins ("late 0.6") or after it has decided ("slow 0.6"),
+or that is late and then fails to hold what was decided before ("lost 0.6").
 """
 
 import json
@@ -15,7 +15,7 @@ from mitmproxy import ctx, exceptions, http
 
 from headroom.engine import Engine, RawRequest, Rewrite
 
-_rewrite, _hold = Engine.rewrite, Engine.hold
+_rewrite, _hold, _time = Engine.rewrite, Engine.hold, time.time
 
 
 def faulty(engine: Engine, request: RawRequest, *arguments: Any) -> Rewrite:
@@ -37,6 +37,8 @@ def forgetful(engine: Engine, request: RawRequest) -> Rewrite:
 
 
 class Control:
+    passed = 0.0
+
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.request.pretty_host != "control.test":
             return
@@ -44,6 +46,9 @@ class Control:
         try:
             if flow.request.path == "/options":
                 ctx.options.update(**wanted)
+            elif flow.request.path == "/clock":
+                self.passed += wanted["seconds"]
+                time.time = lambda: _time() + self.passed
             else:
                 os.environ.update(wanted)
         except exceptions.OptionsError as error:

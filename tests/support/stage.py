@@ -71,7 +71,7 @@ class Stage:
         return self.provider.received[-1]
 
     def control(self, what: str, **values: object) -> httpx.Response:
-        """Set ``options`` or ``environment`` of the running proxy (support/control.py)."""
+        """Set ``options`` or ``environment`` of the running proxy, or its ``clock`` (support/control.py)."""
         return self.client.post(f"http://control.test/{what}", content=json.dumps(values))
 
     def move(self, workspace: Path) -> Path:
