@@ -76,23 +76,24 @@ class Promises:
         if not offered.names:
             return ToolPlan()
         keys = tool.keys(layout, session, offered.names)
+        without, by_name, by_start = keys
         known = memory.find(keys)
         found = next((known[key][0].replacement for key in keys if key in known), None)
+        new: list[Decision] = []
         if found is None:
             if self.originals is None or self.settings.level == "safe" or worth is None:
                 return ToolPlan()
             wanted = self._wanted(layout, offered) and worth()
             found = tool.definition(layout.shape) if wanted else ""
-            # that it began without is remembered of the session alone, not of all that begin as it did
-            new = [Decision(key, found, 0, 0) for key in (keys if found else keys[:1])]
-        else:
-            new = [Decision(key, found, 0, 0) for key in keys[:1] if key not in known]
+            new = [Decision(key, found, 0, 0) for key in ((by_name, by_start) if found else (without,))]
+        elif found and by_name not in known:
+            new = [Decision(by_name, found, 0, 0)]
         return ToolPlan(tool.insertion(layout, found) if found else None, bool(found), tuple(new))
 
     def asked(self, layout: Layout, session: str) -> list[bytes]:
         """What ``tool`` will ask the memory for."""
         names = self.offered(layout, session).names
-        return tool.keys(layout, session, names) if names else []
+        return [*tool.keys(layout, session, names)] if names else []
 
     def _wanted(self, layout: Layout, offered: Offered) -> bool:
         settings = self.settings

@@ -88,10 +88,13 @@ def begins(layout: Layout) -> bool:
     )
 
 
-def keys(layout: Layout, session: str, names: frozenset[str]) -> list[bytes]:
-    """Under which keys it is remembered that a session has the tool: how it begins, and its name with its tools.
+def keys(layout: Layout, session: str, names: frozenset[str]) -> tuple[bytes, bytes, bytes]:
+    """Under which keys it is remembered whether a session has the tool: its name with its tools and how it begins, its
+    name with its tools, how it begins.
 
-    The first finds a session that goes on under another name, the second one whose client compacted its history.
+    Under the first it is remembered that it began without, under the others that it has the tool. The second finds a
+    session whose client compacted its history, the third one that goes on under another name. Where clients name their
+    sessions not, several may have one name: what is under way without the tool keeps it from no other.
     """
     by_start = blake2b(f"{TOOL}\0{layout.shape}\0start".encode(), digest_size=16)
     first = next((turn for turn in layout.turns if turn.answer), None)
@@ -101,4 +104,5 @@ def keys(layout: Layout, session: str, names: frozenset[str]) -> list[bytes]:
     by_name = blake2b(f"{TOOL}\0{layout.shape}\0{session}".encode("utf-8", "surrogatepass"), digest_size=16)
     for name in sorted(names):
         by_name.update(b"\0" + name.encode("utf-8", "surrogatepass"))
-    return [by_name.digest(), by_start.digest()]
+    by_both = blake2b(by_name.digest() + by_start.digest(), digest_size=16)
+    return by_both.digest(), by_name.digest(), by_start.digest()

@@ -7,6 +7,7 @@ from headroom.wire.spans import members, read_string, read_value
 
 ASKED = 2_000
 """Characters of a text that says what the agent is after."""
+_SYSTEM_ROLES = ("system", "developer")
 _SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction")
 
 
@@ -19,15 +20,24 @@ def system_text(layout: Layout) -> str:
     if layout.shape != "openai-chat" or not layout.turns:
         return ""
     first, _ = members(layout.body.decode("latin-1"), layout.turns[0].span.start)
-    if read_string(layout.body, first.get("role")) not in ("system", "developer"):
+    if read_string(layout.body, first.get("role")) not in _SYSTEM_ROLES:
         return ""
     return "\n".join(layout.text(block) or "" for block in layout.blocks if block.turn == 0)
 
 
 def first_user_text(layout: Layout) -> str | None:
-    """What the user said first."""
-    block = next((block for block in layout.blocks if block.kind == "user"), None)
+    """What the user said first; what is said in the role of the system is the same for many users."""
+    said = (block for block in layout.blocks if block.kind == "user" and not _is_system(layout, block.turn))
+    block = next(said, None)
     return layout.text(block) if block else None
+
+
+def _is_system(layout: Layout, turn: int) -> bool:
+    """Whether an element of the list of messages tells the model what it is, where the shape has such elements."""
+    if not layout.shape.startswith("openai"):
+        return False
+    raw = layout.body[slice(*layout.turns[turn].span)]
+    return raw[:1] == b"{" and read_string(raw, members(raw.decode("latin-1"), 0)[0].get("role")) in _SYSTEM_ROLES
 
 
 def first_of_last_turns(layout: Layout, count: int) -> int:

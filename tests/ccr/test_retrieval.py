@@ -137,6 +137,38 @@ def test_a_session_under_way_gets_no_tool_and_loses_nothing(on: Stage) -> None:
     assert "Retrieve more" not in results("anthropic", requests[-1].json)[0]["text"]
 
 
+CONTEXT = "<session_context>What is the same for every session in this folder.</session_context>"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_session_under_way_keeps_the_tool_from_no_other(on: Stage, shape: str) -> None:
+    """Of one program, in one folder, and neither says which session it is."""
+
+    def begun(words: str) -> Agent:
+        client = agent(on, shape, Answer(calls=(look(),)), Answer(calls=(retrieve(MINE),)))
+        turn = client._said(f"{CONTEXT}{words}")
+        if shape == "gemini":
+            turn["parts"] = [{"text": CONTEXT}, {"text": words}]
+        client.turns = [turn]
+        return client
+
+    def listed(requests: list[Received]) -> list[list[str]]:
+        return [[name_of(tool) for tool in tools(shape, request.json)] for request in requests]
+
+    elsewhere = begun("It began elsewhere.")
+    elsewhere.turns.append(
+        {"role": "model", "parts": [{"text": "Yes?"}]}
+        if shape == "gemini"
+        else {"role": "assistant", "content": "Yes?"}
+    )
+    assert listed(session(on, elsewhere, "What costs more?")) == [["catalogue"]] * 3
+    new = begun("It begins here.")
+    assert listed(session(on, new, "What costs more?")) == [["catalogue", "headroom_retrieve"]] * 3
+    assert results(shape, on.received.json)[1]["text"] == ITEMS
+    assert listed(session(on, elsewhere, "And now?")) == [["catalogue"]]
+    assert listed(session(on, new, "And now?")) == [["catalogue", "headroom_retrieve"]]
+
+
 @pytest.mark.parametrize(
     "fields", [{"tool_choice": {"type": "any"}}, {"tools": []}, {"output_config": {"format": {"type": "json_schema"}}}]
 )

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headroom.session.identity import client_of, identify, lower_headers, without_billing_line
+from headroom.wire.facts import first_user_text
+from headroom.wire.shapes import read
 
 UUID = "0195a1c2-7b3d-4e5f-8a9b-0c1d2e3f4a5b"
 OTHER = "1195a1c2-7b3d-4e5f-8a9b-0c1d2e3f4a5b"
@@ -47,6 +49,14 @@ def test_a_session_without_a_name_is_known_by_how_it_begins() -> None:
         identify({}, "gemini"),
     ]
     assert len({session, *(other.session for other in others)}) == 7
+
+
+@pytest.mark.parametrize(("shape", "turns"), [("openai-chat", "messages"), ("openai-responses", "input")])
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_what_the_system_says_is_not_what_the_user_says_first(shape: str, turns: str, role: str) -> None:
+    said = [{"role": role, "content": "You are an agent."}, {"role": "user", "content": "Fix the bug."}]
+    assert first_user_text(read(shape, json.dumps({turns: said}).encode())) == "Fix the bug."
+    assert first_user_text(read(shape, json.dumps({turns: said[:1]}).encode())) is None
 
 
 def test_a_cache_key_that_many_share_is_not_a_session() -> None:
