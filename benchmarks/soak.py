@@ -20,9 +20,11 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.support.clients import HOST
-from headroom.ccr.originals import hash_of, open_originals
+from headroom.ccr.originals import Originals, hash_of, open_originals
+from headroom.stores.remote import TIMEOUT
 from tests.support.answers import Answer, whole
 from tests.support.proxy import Mitmdump
+from tests.support.servers import postgres_server, redis_server
 from tests.support.standin import Received, StandIn
 
 TURNS = 20
@@ -36,7 +38,7 @@ OPTIONS = (
     "headroom_profile=balanced",
     "headroom_retrieval=tool",
     "headroom_tool_profiles=catalogue=normal",
-    "headroom_time_budget=5000",
+    "headroom_time_budget=10000",
 )
 _marker = re.compile(r"Retrieve more[^:]*: hash=([0-9a-f]{24})")
 
@@ -181,12 +183,18 @@ class _Clients:
             return connection
 
 
-def soak(folder: Path, requests: int, every: int, console: Console | None = None) -> Soak:
-    """Send ``requests``, kill the proxy after each ``every`` of them, and look after each start for what was
-    promised."""
+def soak(folder: Path, requests: int, every: int, console: Console | None = None, url: str = "") -> Soak:
+    """Send ``requests``, kill the proxy after each ``every`` of them, and look before each start for what was
+    promised. ``url``: where originals and decisions are, "" the workspace."""
     found = Soak()
     with Provider(folder, found) as provider:
-        proxy = Mitmdump(folder, provider.port, provider.certificate, options=OPTIONS)
+        options = (*OPTIONS, f"headroom_store={url}") if url else OPTIONS
+        patience = {TIMEOUT: "30"}  # a busy machine is no server that hangs
+        proxy = Mitmdump(folder, provider.port, provider.certificate, options=options, environment=patience)
+
+        def originals() -> contextlib.closing[Originals]:
+            return contextlib.closing(open_originals(url, proxy.workspace / "originals.db"))
+
         clients = _Clients(proxy, requests, found)
         try:
             proxy.start()
@@ -202,7 +210,8 @@ def soak(folder: Path, requests: int, every: int, console: Console | None = None
                 clients.up.clear()  # those under way go on and find the proxy gone
                 proxy.stop(signal.SIGKILL)
                 found.restarts += 1
-                found.lost |= _missing(proxy, found.markers.copy())
+                with originals() as kept:
+                    found.lost |= kept.missing(found.markers.copy())
                 proxy.start()
                 clients.up.set()
                 if console is not None:
@@ -218,21 +227,25 @@ def soak(folder: Path, requests: int, every: int, console: Console | None = None
         for failure in provider.failures:
             if not isinstance(failure, ValueError):  # a proxy that is killed ends its request anywhere
                 raise failure
-        found.lost |= _different(proxy, found.markers, clients.texts)
+        with originals() as kept:
+            found.lost |= _different(kept, found.markers, clients.texts)
     return found
 
 
-def _missing(proxy: Mitmdump, hashes: set[str]) -> set[str]:
-    """Those of ``hashes`` that the store does not have."""
-    with contextlib.closing(open_originals(path=proxy.workspace / "originals.db")) as originals:
-        return originals.missing(hashes)
-
-
-def _different(proxy: Mitmdump, hashes: set[str], texts: Mapping[str, str]) -> set[str]:
+def _different(kept: Originals, hashes: set[str], texts: Mapping[str, str]) -> set[str]:
     """Those of ``hashes`` for which the store does not give what the tool had printed."""
-    with contextlib.closing(open_originals(path=proxy.workspace / "originals.db")) as originals:
-        found = ((hash, originals.get(hash)) for hash in hashes)
-        return {hash for hash, original in found if original is None or original.text != texts.get(hash)}
+    found = ((hash, kept.get(hash)) for hash in hashes)
+    return {hash for hash, original in found if original is None or original.text != texts.get(hash)}
+
+
+@contextlib.contextmanager
+def _server(store: str) -> Iterator[str]:
+    """The URL of a store whose server runs as long as this, "" where it needs none."""
+    if store == "sqlite":
+        yield ""
+        return
+    with redis_server() if store == "redis" else postgres_server() as server:
+        yield server.url
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -240,10 +253,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="1,500 requests and 3 restarts")
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--every", type=int, default=500, help="requests between two kills")
+    parser.add_argument("--store", choices=("sqlite", "redis", "postgresql"), default="sqlite")
     options, _ = parser.parse_known_args(arguments)
     console, began = Console(), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        found = soak(Path(folder), 1_500 if options.quick else options.requests, options.every, console)
+    with tempfile.TemporaryDirectory() as folder, _server(options.store) as url:
+        found = soak(Path(folder), 1_500 if options.quick else options.requests, options.every, console, url)
     console.print(
         f"{found.requests:,} requests in {time.monotonic() - began:.0f} s, {found.restarts} times kill -9,"
         f" {found.again} requests sent once more; {len(found.markers):,} markers, {len(found.lost)} lost,"
