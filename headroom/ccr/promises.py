@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from headroom.ccr import tool
 from headroom.ccr.deferred import Given, answer
-from headroom.ccr.markers import Way
+from headroom.ccr.markers import Way, retrieve
 from headroom.ccr.originals import Original, Originals
 from headroom.ccr.ways import OURS, CcrSettings, Offered, Tools, client_tool, way_back
 from headroom.errors import StorageError
@@ -83,7 +83,7 @@ class Promises:
         if found is None:
             if self.originals is None or self.settings.level == "safe" or worth is None:
                 return ToolPlan()
-            wanted = self._wanted(layout, offered) and worth()
+            wanted = self._wanted(layout, offered) and (tool.begins(layout) or _has_markers(layout, memory)) and worth()
             found = tool.definition(layout.shape) if wanted else ""
             new = [Decision(key, found, 0, 0) for key in ((by_name, by_start) if found else (without,))]
         elif found and by_name not in known:
@@ -105,7 +105,6 @@ class Promises:
             and offered.free
             and not client_tool(offered.names)
             and not offered.announced
-            and tool.begins(layout)
         )
 
     # --- originals ---------------------------------------------------------------------------------------------
@@ -174,3 +173,10 @@ class Promises:
                 return None
 
         return answer(arguments, find, state)
+
+
+def _has_markers(layout: Layout, memory: Memory) -> bool:
+    """Whether markers that name our tool stand in a request: then it was in those before, however this one begins."""
+    known = memory.find([block.key(layout.body) for block in layout.blocks if block.kind == "result"])
+    decisions = (decision for some in known.values() for decision in some if decision.hash)
+    return any(retrieve(Way("tool"), decision.hash) in decision.replacement for decision in decisions)

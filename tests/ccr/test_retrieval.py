@@ -178,22 +178,35 @@ def test_a_request_whose_model_is_not_free_to_ask_gets_no_tool(on: Stage, fields
     assert b"headroom_retrieve" not in request.body
 
 
-def test_a_retrieval_that_the_client_dropped_stays_dropped(on: Stage) -> None:
-    client = agent(on, "anthropic", Answer(calls=(look(),)), Answer(calls=(retrieve(MINE),)))
-    session(on, client, "Which cost more than 500? Then clear it.")
-    for turn in client.turns:
-        for block in turn["content"] if isinstance(turn["content"], list) else ():
-            if block.get("is_error"):
-                block.update(content="[Old tool result content cleared]")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_retrieval_that_the_client_dropped_stays_dropped(on: Stage, shape: str) -> None:
+    client = agent(on, shape, Answer(calls=(look(),)), Answer(calls=(retrieve(MINE),)))
+    session(on, client, f"Which cost more than 500? Then clear it. Asked in {shape}.")
+    cleared = "[Old tool result content cleared]"
+    error = json.dumps(client._run("headroom_retrieve", {})[0])
+    client.turns = json.loads(json.dumps(client.turns).replace(error, json.dumps(cleared)))
     (request,) = session(on, client, "And now?")
-    assert results("anthropic", request.json)[1]["text"] == "[Old tool result content cleared]"
+    assert results(shape, request.json)[1]["text"] == cleared
 
 
-def test_a_sub_agent_that_was_told_a_hash_can_ask_for_it(on: Stage) -> None:
-    session(on, agent(on, "anthropic", Answer(calls=(look(),))), "Which cost more than 500? The parent asks.")
-    helper = agent(on, "anthropic", Answer(calls=(retrieve(MINE),)))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_where_the_client_sums_up_what_stood_before_a_marker_the_tool_stays(on: Stage, shape: str) -> None:
+    """Nothing else says which session it is."""
+    client = agent(on, shape, Answer(calls=(look(),)))
+    before = session(on, client, f"Which cost more than 500? Then sum up. Asked in {shape}.")[-1]
+    client.turns[:1] = [client._said(f"[The user wanted to know in {shape} what costs more than 500.]")]
+    (request,) = session(on, client, "And now?")
+    assert tools(shape, request.json) == tools(shape, before.json)
+    assert f"hash={MINE}]" in results(shape, request.json)[0]["text"]
+    assert results(shape, request.json) == results(shape, before.json)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_sub_agent_that_was_told_a_hash_can_ask_for_it(on: Stage, shape: str) -> None:
+    session(on, agent(on, shape, Answer(calls=(look(),))), f"Which cost more? The parent asks in {shape}.")
+    helper = agent(on, shape, Answer(calls=(retrieve(MINE),)))
     requests = session(on, helper, f"You are a helper. Look at what has the hash {MINE}.")
-    assert results("anthropic", requests[-1].json)[0]["text"] == ITEMS
+    assert results(shape, requests[-1].json)[0]["text"] == ITEMS
 
 
 def test_a_sub_agent_of_codex_has_the_tool_from_its_first_request_on(on: Stage) -> None:
