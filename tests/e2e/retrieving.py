@@ -115,6 +115,13 @@ def conversation(world: World) -> list[Exchange]:
     return [one for one in world.exchanges() if has_tools(one.sent.json)]
 
 
+def asked(world: World) -> list[Exchange]:
+    """What the model was asked for over WebSockets, without what only prepares a connection."""
+    exchanges = [one for one in world.exchanges() if one.sent.json.get("generate") is not False]
+    assert all(one.received.websocket for one in exchanges)
+    return exchanges
+
+
 def given(*bodies: Json) -> list[list[str]]:
     """The texts of the tool results in requests, in the order of their calls. Of several bodies: what they bring
     together, as the requests of a WebSocket do."""

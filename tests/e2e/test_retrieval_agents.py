@@ -21,6 +21,7 @@ from tests.e2e.retrieving import (
     PROMPT,
     Client,
     Json,
+    asked,
     came_back,
     conversation,
     given,
@@ -145,6 +146,28 @@ def test_a_sub_agent_and_the_main_one_each_have_back_what_was_left_out(
         our_tool_stays(one)
     passed_untouched([one for one in world.exchanges() if not has_tools(one.sent.json)])
     checks.is_written_down(world, world.exchanges())
+
+
+def test_codex_and_its_sub_agent_have_it_back_over_a_websocket_each(
+    world: World, commands: Path, project: Project
+) -> None:
+    world.provider.websocket = True
+    try:
+        world.begin(model(IN_CODEX))
+        assert DONE in CODEX.ask(world, commands, project, PROMPT)
+    finally:
+        world.provider.websocket = False
+
+    helper: list[Exchange] = []
+    main: list[Exchange] = []
+    for one in asked(world):
+        (helper if "x-openai-subagent" in one.sent.json["client_metadata"] else main).append(one)
+    assert [len(given(one.received.json)) for one in helper] == [0, 1, 2]
+    assert [len(given(one.received.json)) for one in main] == [0, 1, 1, 1, 1]
+    came_back(helper, 1, 0)
+    came_back([main[1], helper[2]], -1, 0)
+    came_back(main, -1, 0)
+    our_tool_stays([helper[0], main[0]])
 
 
 def test_what_claude_code_asks_on_the_side_passes_and_disturbs_nothing(

@@ -20,6 +20,7 @@ from tests.e2e.retrieving import (
     PROMPT,
     Client,
     Json,
+    asked,
     came_back,
     conversation,
     given,
@@ -89,7 +90,7 @@ def _is_to_compact(body: Json) -> bool:
         last = json.dumps(body["messages"][-1])
         return "<analysis>" in last and "<summary>" in last
     if "input" in body:
-        return bool(body["input"][-1].get("type") == "compaction_trigger")
+        return {"type": "compaction_trigger"} in body["input"]
     return "<state_snapshot>" in json.dumps(body.get("systemInstruction"))
 
 
@@ -148,3 +149,26 @@ def test_what_the_client_summed_up_can_be_had_again(
         for one in compacting:
             assert given(one.received.json)[1] == [original]
         our_tool_stays([*exchanges, *compacting])
+
+
+def test_what_codex_summed_up_can_be_had_again_over_its_websocket(
+    world: World, commands: Path, project: Project
+) -> None:
+    world.provider.websocket = True
+    try:
+        world.begin(Model(CODEX))
+        assert DONE in CODEX.ask(world, commands, project, PROMPT)
+        assert DONE in compact_codex(world, commands, project)
+    finally:
+        world.provider.websocket = False
+
+    exchanges = asked(world)
+    (compacting,) = [number for number, one in enumerate(exchanges) if _is_to_compact(one.sent.json)]
+    before, after = exchanges[:compacting], exchanges[compacting + 1 :]
+    assert [len(given(one.received.json)) for one in exchanges] == [0, 1, 1, 2, 0, 1, 1]
+    came_back(before, 1, 0)
+    (original,) = given(*(one.received.json for one in before))[1]
+    assert (
+        [original] == given(exchanges[compacting].received.json)[1] == given(*(one.received.json for one in after))[0]
+    )
+    our_tool_stays([before[0], exchanges[compacting], after[0]])
