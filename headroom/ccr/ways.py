@@ -29,7 +29,7 @@ ALIAS = "ccr_retrieve"
 OURS = frozenset({TOOL, ALIAS})
 SHELLS = frozenset(
     (
-        *("bash", "shell", "local_shell", "container.exec", "exec_command"),
+        *("bash", "shell", "local_shell", "container.exec", "exec_command", "exec"),
         *("run_shell_command", "shell_command", "execute_command"),
     )
 )

@@ -102,6 +102,8 @@ class Decider:
                 elif (block.turn >= new_from or lost) and in_time and not settled:
                     if profile(layout.tool(block), terms.profiles) is Profile.SKIP:
                         standing = Standing(key, estimate(text), None, "skipped by the tool's profile")
+                    elif asked(layout.tool(block), layout.arguments(block)):
+                        standing = Standing(key, estimate(text), None, "asked for in full")
                     else:
                         standing = self._decide(conversation, layout, block, key, text, empty, terms)
                         if expands and block.free and not block.error:
@@ -140,6 +142,7 @@ class Decider:
             if block.kind == "result"
             and (
                 profile(layout.tool(block), terms.profiles) is Profile.SKIP
+                or asked(layout.tool(block), layout.arguments(block))
                 or block.turn >= terms.kept_from
                 or block.span.end <= terms.cached_to
             )

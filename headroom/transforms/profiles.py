@@ -18,7 +18,7 @@ Defaults, and why:
 | web pages and web searches | normal | long, mostly not what was asked for, never edited, and can be fetched again |
 | to-do lists, questions, skills, memory, tool search | skip | short, and instructions: their wording matters |
 | images | skip | no text |
-| headroom_retrieve, ccr_retrieve | skip | the agent asked for just this, in full |
+| headroom_retrieve, ccr_retrieve, and `headroom retrieve` in a shell | skip | the agent asked for just this, in full |
 | mcp__*, and tools that nobody knows | lossless | nobody knows what their output is used for |
 """
 

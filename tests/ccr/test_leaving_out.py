@@ -38,7 +38,7 @@ def messages(content: str = ITEMS, more: int = 0) -> list[Json]:
 
 def send(to: Engine, said: list[Json], mode: Mode = "optimize", session: str = "s1", **fields: Any) -> Rewrite:
     body = json.dumps({"model": "claude-sonnet-4-5", "tools": TOOLS, **fields, "messages": said}).encode()
-    profiles = {"catalogue": "normal"}
+    profiles = {"catalogue": "normal", "Bash": "normal"}
     headers = {"x-claude-code-session-id": session}
     return to.rewrite(RawRequest("anthropic", "anthropic", "/v1/messages", headers, body, tool_profiles=profiles), mode)
 
@@ -103,6 +103,20 @@ def test_the_command_is_named_to_an_agent_with_a_shell() -> None:
     text = result(send(engine(retrieval="command"), messages(), tools=tools))
     assert f"Retrieve more: headroom retrieve {hash_of(ITEMS)}]" in text
     assert "Retrieve" not in result(send(engine(retrieval="command"), messages(), tools=tools[1:]))
+
+
+@pytest.mark.parametrize("command", ["headroom retrieve {}", "cd /tmp && /opt/bin/headroom retrieve {} --query cents"])
+def test_what_the_command_prints_is_left_whole(command: str) -> None:
+    """Else what is asked for would be left out again, for ever."""
+    said = messages(more=1)
+    call, printed = said[-2]["content"][0], said[-1]["content"][0]
+    call.update(name="Bash", input={"command": command.format(hash_of(ITEMS))})
+    printed.update(content=ITEMS)
+    to, tools = engine(retrieval="command"), [{"name": "Bash"}, TOOLS[0]]
+    send(to, said[:3], tools=tools)
+    sent = send(to, said, tools=tools)
+    assert "Retrieve more: headroom retrieve" in result(sent)
+    assert json.loads(sent.body)["messages"][-1] == said[-1]
 
 
 def test_the_same_bytes_leave_after_a_restart_and_where_there_is_no_way_back_any_more(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from tests.support.standin import Script
 
 Json = dict[str, Any]
 OPTIONS = (
-    "headroom_profile=balanced",
     "headroom_retrieval=tool",
+    "headroom_profile=balanced",
     "headroom_tool_profiles=Bash=normal,exec=normal,run_shell_command=normal",
 )
 ORDERS = """\
@@ -50,30 +50,34 @@ type Step = Callable[[Sequence[str]], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``ask`` runs the client with a prompt and gives back what it prints; ``run`` is the model's call with which it
-    runs a program; ``on`` are the options with which the session goes on."""
+    """``ask`` runs the client with a prompt and gives back what it prints; ``shell`` is the model's call with which it
+    runs a command; ``on`` are the options with which the session goes on."""
 
     name: str
     ask: Callable[..., str]
-    run: Callable[[str], ToolCall]
+    shell: Callable[[str], ToolCall]
     on: Sequence[str]
+
+    def run(self, program: str) -> ToolCall:
+        """The model's call with which it runs one of the project's programs."""
+        return self.shell(f"python3 {program}.py")
 
     def __str__(self) -> str:
         return self.name
 
 
-def _in_a_shell(name: str) -> Callable[[str], ToolCall]:
-    return lambda program: ToolCall(name, {"command": f"python3 {program}.py", "description": f"Run {program}"})
+def _tool(name: str) -> Callable[[str], ToolCall]:
+    return lambda command: ToolCall(name, {"command": command, "description": "Run it"})
 
 
-def _in_javascript(program: str) -> ToolCall:
-    script = f'text((await tools.exec_command({{cmd: "python3 {program}.py"}})).output);\n'
+def _in_javascript(command: str) -> ToolCall:
+    script = f"text((await tools.exec_command({{cmd: {json.dumps(command)}}})).output);\n"
     return ToolCall("exec", script, namespace="functions")
 
 
-CLAUDE = Client("claude-code", claude, _in_a_shell("Bash"), ("--continue",))
+CLAUDE = Client("claude-code", claude, _tool("Bash"), ("--continue",))
 CODEX = Client("codex", codex, _in_javascript, ("resume", "--last"))
-GEMINI = Client("gemini-cli", gemini, _in_a_shell("run_shell_command"), ("--resume", "latest"))
+GEMINI = Client("gemini-cli", gemini, _tool("run_shell_command"), ("--resume", "latest"))
 CLIENTS = (CLAUDE, CODEX, GEMINI)
 
 
