@@ -1,4 +1,4 @@
-"""Agents with a shell have back what was left out by the command that the marker names; nothing is added to requests."""
+"""Agents with a shell have back what was left out by the command that the marker names; requests get nothing added."""
 
 import json
 import re
