@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from headroom.ccr.lossy import MARKER
 from headroom.ccr.markers import NUMBERED, Native, Way, mark, native_gaps
-from headroom.transforms import keep
+from headroom.transforms import envelope, keep
 from headroom.transforms.base import Compressed, Context, Outlook
 from headroom.transforms.commands import ECHO, command_of, kinds
 from headroom.transforms.line_index import LineIndex
@@ -35,7 +35,7 @@ def judged(
 
     ``lossless`` are the tokens of the form in which nothing is left out. The original must be kept before this is sent.
     """
-    native = native_of(context)
+    native = native_of(context, text)
     if outlook is None or (native is None and way is None) or context.tool.lower() in FILE_TOOLS:
         return None  # edits quote what such tools printed: docs/kompress.md has what leaving out of it cost
     found = kind(text, context)
@@ -43,7 +43,7 @@ def judged(
     if native is None:  # a program that runs again prints what it prints, whoever asked for it
         outlook = replace(outlook, missing=frozenset())
     context = replace(context, outlook=outlook, gap=native_gaps(native) if native is not None else context.gap)
-    kept = keep.compress(text, context)
+    kept = envelope.inside(keep.compress)(text, context)
     if kept is None:
         return None
     return _form(kept, text, lossless, index, subject, context, native, way, hash)
@@ -60,7 +60,7 @@ def hindsight(
     hash: str,
 ) -> Shortened | None:
     """As ``judged``, without the lines ``runs`` (first, end) that nothing referred to."""
-    native: Native | None = "file" if context.tool.lower() in READ_TOOLS else native_of(context)
+    native: Native | None = "file" if context.tool.lower() in READ_TOOLS else native_of(context, text)
     if native is None and way is None:
         return None
     lines, shift = text.split("\n"), 0
@@ -69,6 +69,8 @@ def hindsight(
         if number is None:
             return None  # nobody knows which lines of the file these are
         shift = int(number[1]) - 1
+    elif native is not None and (own := envelope.lines_of(text)) is not None:
+        shift, runs = -own[0], [(max(i, own[0]), min(j, own[1])) for i, j in runs if i < own[1] and own[0] < j]
     if native is not None:
         context = replace(context, gap=native_gaps(native, shift))
     ends = [0, *(at for run in runs for at in run), len(lines)]
@@ -107,12 +109,13 @@ def _form(
     return replace(form, text=marked, tokens=form.tokens + added, saved=saved, lossless=False, left_out=kept.left_out)
 
 
-def native_of(context: Context) -> Native | None:
-    """How the agent's own tools print such a text again; None where they don't, or may do more than print."""
+def native_of(context: Context, text: str) -> Native | None:
+    """How the agent's own tools print a text again; None where they don't, or may do more than print."""
     tool = context.tool.lower()
     if tool in SEARCH_TOOLS or tool in PATH_TOOLS:
         return "search"
     if tool in SHELL_TOOLS:
         printed = kinds(command_of(context.arguments))
-        return "shell" if printed and REPEATABLE.issuperset(printed) else None
+        repeats = printed and REPEATABLE.issuperset(printed) and envelope.lines_of(text) is not None
+        return "shell" if repeats else None
     return None

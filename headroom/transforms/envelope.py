@@ -39,6 +39,7 @@ _HEAD = re.compile(
     r"|Script \w{1,20}\nWall time [\d.]{1,24} seconds\nOutput:\n)?"
     r"(?:Warning: truncated output \(original token count: \d{1,12}\)\nTotal output lines: \d{1,12}\n\n)?"
 )
+_CUT = "Warning: truncated output "
 _UNTRUSTED = "<untrusted_context>\n"
 _SHELL = "Output: "
 _FOOT = re.compile(
@@ -66,6 +67,15 @@ def bodies(text: str) -> list[tuple[int, int]]:
             start += len(_SHELL) if text.startswith(_SHELL, start) else 0
             end = max(start, foot)
     return [(start, end)]
+
+
+def lines_of(text: str) -> tuple[int, int] | None:
+    """Which lines of the text, (first, end) counted from 0, are the output itself. None where they are no longer those
+    that one command printed: the client left something out."""
+    (start, end), *others = bodies(text)
+    if others or _CUT in text[:start]:
+        return None
+    return text.count("\n", 0, start), text.count("\n", 0, end) + 1
 
 
 def unwrap(text: str, context: Context) -> Compressed | None:

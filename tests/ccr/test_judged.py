@@ -1,6 +1,7 @@
 """Lines of an output that will hardly be needed are left out where the agent's own tools print them again."""
 
 import json
+import re
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -63,6 +64,49 @@ def test_a_shell_is_told_how_to_print_them_and_the_original_is_kept() -> None:
     assert first.saved["keep"] > 500
     again = send(to, said(SEARCH, ("true", "ok", False)))
     assert results(again)[0] == text  # the same ever after
+
+
+FUNCTIONS = "\n".join(
+    f'def price_{n}(amount: int) -> int:\n    """Price of number {n}."""\n    return amount * {n}\n' for n in range(80)
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "foot"),
+    [
+        ("", ""),
+        ("<untrusted_context>\nOutput: ", "\nProcess Group PGID: 24795\n</untrusted_context>"),
+        (
+            "Chunk ID: 9a671f\nWall time: 0.0512 seconds\nProcess exited with code 0\n"
+            "Original token count: 1271\nOutput:\n",
+            "",
+        ),
+    ],
+    ids=["as printed", "as Gemini CLI has it", "as Codex has it"],
+)
+def test_the_lines_that_are_named_are_those_of_the_output_itself(head: str, foot: str) -> None:
+    """The agent prints them by their numbers, without what its client writes around them."""
+    (text,) = results(send(engine("max"), said(("cat prices.py", f"{head}{FUNCTIONS}{foot}", False))))
+    assert text.startswith(head) and text.endswith(foot)
+    printed, number = FUNCTIONS.split("\n"), 0
+    for line in text.removeprefix(head).removesuffix(foot).split("\n"):
+        left_out = re.match(r"\[lines (\d+)-(\d+) left out", line)
+        if left_out:
+            assert int(left_out[1]) == number + 1
+            number = int(left_out[2])
+        else:
+            assert line == printed[number]
+            number += 1
+    assert number == len(printed) and "; run it again through sed -n '" in text
+
+
+def test_nothing_is_left_out_of_what_codex_cut_already() -> None:
+    """Its lines are no longer those that the command prints."""
+    head = "Wall time: 0.1 seconds\nProcess exited with code 0\nOutput:\n"
+    cut = "Warning: truncated output (original token count: 20000)\nTotal output lines: 900\n\n"
+    for said_before, cuts in ((head, True), (f"{head}{cut}", False)):
+        (text,) = results(send(engine("max"), said(("cat prices.py", f"{said_before}{FUNCTIONS}", False))))
+        assert ("left out" in text) is cuts
 
 
 def test_nothing_is_left_out_by_default_nor_where_it_could_not_be_had_back() -> None:

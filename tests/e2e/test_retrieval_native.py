@@ -1,0 +1,57 @@
+"""Agents have back what was left out by their own shell: they run the command again for lines that a marker names."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import checks
+from tests.e2e.retrieving import CLIENTS, DONE, Client, Json, conversation, given
+from tests.e2e.task import Project, aside, has_tools
+from tests.e2e.world import World
+from tests.e2e.world import world as start
+from tests.support.answers import Answer
+
+pytestmark = pytest.mark.e2e
+PRINT = "cat prices.py"
+MARKER = re.compile(r"\[lines (\d+)-(\d+) left out; run it again through (sed -n '\1,\2p') to see them\]")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with start(tmp_path_factory.mktemp("native"), websocket=False, options=("headroom_profile=max",)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=str)
+def test_the_model_has_the_lines_back(world: World, commands: Path, tmp_path: Path, client: Client) -> None:
+    project = Project(tmp_path / "project")
+
+    def answer(shape: str, body: Json) -> Answer:
+        if not has_tools(body):
+            return aside(body)
+        found = given(body)
+        if not found:
+            return Answer("I look at it.", (client.shell(PRINT),))
+        named = MARKER.search("\n".join(found[0]))
+        return Answer(DONE) if len(found) > 1 or not named else Answer("", (client.shell(f"{PRINT} | {named[3]}"),))
+
+    world.begin(answer)
+    assert DONE in client.ask(world, commands, project, "Which prices are there?")
+
+    exchanges = conversation(world)
+    assert [len(given(one.received.json)) for one in exchanges] == [0, 1, 2]
+    shortened, again = ("\n".join(texts) for texts in given(exchanges[2].received.json))
+    marker = MARKER.search(shortened)
+    assert marker is not None
+    first, last = int(marker[1]) - 1, int(marker[2])
+    lines = project.before.split("\n")
+    assert shortened[: marker.start()].endswith(f"\n{lines[first - 1]}\n")
+    assert shortened[marker.end() :].startswith(f"\n{lines[last]}\n")
+    assert "\n".join(lines[first:last]).strip() in again and "left out" not in again
+    checks.results_stayed(exchanges)
+    checks.no_prefix_broke(exchanges)
+    for one in world.exchanges():
+        checks.only_tool_results_changed(one)
+    checks.is_written_down(world, world.exchanges())
