@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from headroom.ccr.ways import OURS
 from headroom.wire.events import Event, events, usage_of, whole
 from headroom.wire.layout import Layout
+from headroom.wire.openai_responses import OWN
 from headroom.wire.spans import Patch, splice
 
 ROUNDS = 3
@@ -119,7 +120,13 @@ def _chat_calls(answer: Any) -> list[Call]:
 
 def _responses_calls(answer: Any) -> list[Call]:
     made = [item for item in answer["output"] if item["type"].endswith("_call")]
-    return [Call(item["call_id"], item["name"], _arguments(item["arguments"])) for item in made]
+    return [Call(item["call_id"], _named(item), _arguments(item["arguments"])) for item in made]
+
+
+def _named(item: Json) -> str:
+    """The name of a tool, with that of the server that has it."""
+    server = item.get("namespace") or OWN
+    return str(item["name"]) if server == OWN else f"{server}__{item['name']}"
 
 
 def _gemini_calls(answer: Any) -> list[Call]:

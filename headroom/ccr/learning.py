@@ -19,7 +19,8 @@ from headroom.telemetry.patterns import UNKNOWN
 from headroom.telemetry.signature import items_of
 
 log = logging.getLogger(__name__)
-COMMAND = "headroom retrieve"
+_asks = re.compile(rf"headroom retrieve|(?:{'|'.join(sorted(OURS))})\(").search
+"""Our command, or our server's tool as Codex's model calls it from JavaScript."""
 _WORD = re.compile(r"[a-z]+")
 _VERSIONS = frozenset({"latest", "preview", "exp", "experimental", "v", "k", "b", "m"})
 
@@ -74,7 +75,7 @@ def family(model: str) -> str:
 
 def asked(tool: str, arguments: Mapping[str, object]) -> tuple[str, str] | None:
     """The hash and the query with which a call asks for an original by the client's own means: the tool of our MCP
-    server, or our command in its shell. None for any other call."""
+    server, called by itself or in a program, or our command in its shell. None for any other call."""
     name = tool.lower()
     if name.endswith(tuple(OURS)):
         said, query = arguments.get("hash") or arguments.get("reference"), arguments.get("query")
@@ -83,8 +84,9 @@ def asked(tool: str, arguments: Mapping[str, object]) -> tuple[str, str] | None:
     if name in SHELLS:
         for value in arguments.values():
             command = " ".join(map(str, value)) if isinstance(value, list) else value
-            if isinstance(command, str) and COMMAND in command:
-                found = HASH.search(command, command.index(COMMAND))
+            way = _asks(command) if isinstance(command, str) else None
+            if way is not None:
+                found = HASH.search(way.string, way.end())
                 return (found[0], "") if found else None
     return None
 

@@ -35,8 +35,12 @@ SHELLS = frozenset(
 )
 SEARCH = "ToolSearch"
 """Claude Code's tool with which the model looks for tools that are not listed, those of MCP servers above all."""
+NAMESPACE = "mcp__headroom"
+"""Under which Codex has the tools of our MCP server, by the name that the documentation adds it under."""
 REMEMBERED = 200
 _announces = re.compile(rf"^\s*(mcp__\w+__{TOOL})\s*$", re.M).search
+_DEFERRED = "Deferred tool namespaces:"
+_defers = re.compile(rf"^{_DEFERRED}\n(?:- .*\n)*?- {NAMESPACE}$", re.M).search
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ class Offered:
     free: bool = False
     reason: str = ""
     announced: str = ""
-    """Our MCP server's tool where Claude Code names it to the model and lists it only when the model looks for it."""
+    """Our MCP server's tool where the client says to the model that it is there, and lists it only when the model looks
+    for it: Claude Code, and Codex, whose model calls it from JavaScript."""
 
 
 class Tools:
@@ -79,7 +84,8 @@ class Tools:
             return Offered(names, reason="tool choice is not the model's")
         if _strict(layout):
             return Offered(names, reason="the answer has a schema")
-        return Offered(names, True, announced=_announced(layout) if SEARCH in names else "")
+        announced = _announced(layout) if SEARCH in names else _deferred(layout) if "exec" in names else ""
+        return Offered(names, True, announced=announced)
 
     def _listed(self, layout: Layout) -> frozenset[str]:
         names: frozenset[str] = frozenset()
@@ -130,6 +136,14 @@ def _announced(layout: Layout) -> str:
         if found:
             return found[1]
     return ""
+
+
+def _deferred(layout: Layout) -> str:
+    """As ``_announced``, where Codex says which servers there are."""
+    if _DEFERRED.encode() not in layout.body:
+        return ""
+    said = (layout.text(block) for block in layout.blocks if block.kind == "user")
+    return f"{NAMESPACE}__{TOOL}" if any(text and _defers(text) for text in said) else ""
 
 
 def additional_tools(layout: Layout) -> Span | None:

@@ -48,10 +48,14 @@ class Block(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A tool call: the tool's name and where its input stands (an object, or a string that holds JSON)."""
+    """A tool call: the tool's name and where its input stands (an object, or a string that holds JSON).
+
+    ``namespace`` is that of a server's tool, where Codex calls it by one.
+    """
 
     tool: str
     input: Span
+    namespace: str = ""
 
 
 class Turn(NamedTuple):

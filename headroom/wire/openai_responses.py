@@ -6,6 +6,8 @@ from headroom.wire.openai_chat import add_content
 from headroom.wire.spans import Span, members, read_string, skip_value
 
 LIST = "input"
+OWN = "functions"
+"""The namespace of the tools that are the client's own."""
 _GIVEN = frozenset({"additional_tools", "agent_message"})
 """What Codex puts into the input beside messages and outputs: its tools, and what another of its agents says."""
 _CALLS = {
@@ -32,6 +34,8 @@ def turn(layout: Layout, text: str, start: int, index: int) -> int:
         add_content(layout, text, found["output"], Block(found["output"], "result", index, call))
     elif kind in _CALLS and _CALLS[kind] in found:
         given = found[_CALLS[kind]]
-        layout.calls[call] = Call(read_string(layout.body, found.get("name")) or kind.removesuffix("_call"), given)
+        name = read_string(layout.body, found.get("name")) or kind.removesuffix("_call")
+        namespace = read_string(layout.body, found.get("namespace")) or ""
+        layout.calls[call] = Call(name, given, "" if namespace == OWN else namespace)
         layout.blocks.append(Block(given, "call", index, call))
     return end

@@ -144,6 +144,13 @@ def test_a_stream_that_breaks_off_while_it_is_held_back_is_an_error(on: Stage) -
     assert on.send(body, HEADERS).response.status_code == 502
 
 
+def test_a_call_of_a_server_of_the_client_is_not_ours() -> None:
+    call = {"type": "function_call", "call_id": "call_1", "name": "headroom_retrieve", "arguments": "{}"}
+    for namespace, count in (("mcp__headroom", 0), ("functions", 1)):
+        answer = {"output": [{**call, "namespace": namespace}]}
+        assert len(our_calls("openai-responses", answer)) == count
+
+
 def test_an_answer_that_cannot_be_read_calls_nothing() -> None:
     for answer in ({}, None, {"content": [{"type": "text", "text": "Yes."}]}, {"content": [{"type": "tool_use"}]}):
         assert our_calls("anthropic", answer) == []

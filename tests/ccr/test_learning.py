@@ -135,6 +135,7 @@ def test_what_is_asked_for_now_and_then_keeps_more(path: Path) -> None:
         ("headroom_retrieve", {"hash": "0a" * 12, "query": "refused"}, ("0a" * 12, "refused")),
         ("Bash", {"command": f"cd /src && headroom retrieve {'0a' * 12} | head"}, ("0a" * 12, "")),
         ("shell", {"command": ["bash", "-lc", f"headroom retrieve {'0a' * 12}"]}, ("0a" * 12, "")),
+        ("exec", {"input": f"text(await tools.{RETRIEVE}({{hash: '{'0a' * 12}'}}));"}, ("0a" * 12, "")),
         ("Bash", {"command": f"git show {'0a' * 12}"}, None),
         ("Read", {"file_path": "headroom retrieve.txt"}, None),
         (RETRIEVE, {}, None),

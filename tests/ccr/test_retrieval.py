@@ -229,6 +229,28 @@ def test_a_sub_agent_of_codex_has_the_tool_from_its_first_request_on(on: Stage) 
     assert others == body["input"][1:]
 
 
+def test_what_a_server_of_the_client_answered_stays(on: Stage) -> None:
+    """Codex calls it by the same name, in another namespace."""
+    call = {
+        "type": "function_call",
+        "call_id": "call_1",
+        "name": "headroom_retrieve",
+        "arguments": json.dumps({"hash": MINE}),
+    }
+    output = [{"type": "input_text", "text": "Wall time: 0.1 seconds\nOutput:"}, {"type": "input_text", "text": "[]"}]
+    body: Json = {
+        "model": "gpt-5",
+        "tools": [{"type": "function", "name": "catalogue", "parameters": {"type": "object"}}],
+        "input": [
+            {"role": "user", "content": "Look at it."},
+            {**call, "namespace": "mcp__headroom"},
+            {"type": "function_call_output", "call_id": "call_1", "output": output},
+        ],
+    }
+    on.send(json.dumps(body).encode(), HEADERS, url=PATHS["openai-responses"]).response.raise_for_status()
+    assert on.received.json["input"] == body["input"]
+
+
 def test_the_price_of_the_tool_and_of_what_came_back_is_in_the_ledger(on: Stage) -> None:
     client = agent(on, "anthropic", Answer(calls=(look(),)), Answer(calls=(retrieve(MINE),)))
     client.send = lambda body: dict((sent := on.send(body, HEADERS)).response.json(), project=sent.project)

@@ -55,6 +55,21 @@ def test_a_tool_that_claude_code_announces_is_the_clients(role: str) -> None:
     assert THEIRS not in found.names  # a session is known by the tools that are listed
 
 
+def test_a_server_that_codex_announces_has_the_tool() -> None:
+    tools = {"type": "additional_tools", "role": "developer", "tools": [{"type": "custom", "name": "exec"}]}
+    said = "<tools>\nDeferred tool namespaces:\n- mcp__docs\n- mcp__headroom\n</tools>"
+
+    def way(*items: Json) -> Way | None:
+        body = json.dumps({"model": "m", "input": items}).encode()
+        return way_back(Tools().offered(read("openai-responses", body)), False, "auto")
+
+    developer: Json = {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": said}]}
+    assert way(tools, developer) == Way("mcp", "mcp__headroom__headroom_retrieve")
+    printed = {"type": "custom_tool_call_output", "call_id": "call_1", "output": said}
+    assert way(tools, printed) is None
+    assert way(developer) is None
+
+
 def test_a_tool_that_is_only_spoken_of_is_not_the_clients() -> None:
     call = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "cat docs/mcp.md"}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": ANNOUNCED}

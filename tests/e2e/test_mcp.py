@@ -1,10 +1,10 @@
-"""Claude Code with headroom's MCP server: it has the way back itself, and nothing is added to its requests."""
+"""Clients with headroom's MCP server: they have the way back themselves, and nothing is added to their requests."""
 
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,19 @@ import pytest
 from headroom.ccr.tool import definition
 from headroom.ccr.ways import TOOL
 from tests.e2e import checks
-from tests.e2e.retrieving import CLAUDE, DONE, ORDER, ORDERS, PROMPT
+from tests.e2e.retrieving import (
+    CLAUDE,
+    CODEX,
+    DONE,
+    GEMINI,
+    ORDER,
+    ORDERS,
+    PROMPT,
+    Client,
+    conversation,
+    given,
+    project_with_programs,
+)
 from tests.e2e.task import Project, aside, has_tools
 from tests.e2e.test_claude_code import claude
 from tests.e2e.world import World
@@ -22,7 +34,8 @@ from tests.support.answers import Answer, ToolCall
 
 pytestmark = pytest.mark.e2e
 Json = dict[str, Any]
-OPTIONS = ("headroom_profile=balanced", "headroom_tool_profiles=Bash=normal")
+PROFILES = "Bash=normal,exec=normal,run_shell_command=normal"
+OPTIONS = ("headroom_profile=balanced", f"headroom_tool_profiles={PROFILES}")
 THEIRS = f"mcp__headroom__{TOOL}"
 MARKER_WITH = re.compile(r"Retrieve more with (\w+): hash=([0-9a-f]{24})")
 
@@ -83,5 +96,69 @@ def test_claude_code_asks_the_mcp_server_and_has_no_tool_added(world: World, com
     seen = [json.dumps([value for _, value in checks.results(one.received.json)]) for one in exchanges]
     plain = [text.replace('\\\\\\"', '"').replace('\\"', '"') for text in seen]
     assert ORDER not in plain[2] and ORDER in plain[3]
+    checks.results_stayed(exchanges)
+    checks.no_prefix_broke(exchanges)
+
+
+def set_up_gemini_cli(home: Path, server: list[str], workspace: Path) -> None:
+    named = {"command": server[0], "args": server[1:], "env": {"HEADROOM_WORKSPACE_DIR": str(workspace)}}
+    (home / ".gemini").mkdir(parents=True)
+    (home / ".gemini" / "settings.json").write_text(json.dumps({"mcpServers": {"headroom": named}}))
+
+
+def set_up_codex(home: Path, server: list[str], workspace: Path) -> None:
+    (home / ".codex").mkdir(parents=True)
+    command, arguments, where = map(json.dumps, (server[0], server[1:], str(workspace)))
+    (home / ".codex" / "config.toml").write_text(
+        f"[mcp_servers.headroom]\ncommand = {command}\nargs = {arguments}\n"
+        f"env = {{ HEADROOM_WORKSPACE_DIR = {where} }}\n"
+    )
+
+
+def by_its_name(tool: str, hash: str) -> ToolCall:
+    return ToolCall(tool, {"hash": hash})
+
+
+def in_javascript(tool: str, hash: str) -> ToolCall:
+    script = f"text((await tools.{tool}({{hash: {json.dumps(hash)}}})).content[0].text);\n"
+    return ToolCall("exec", script, namespace="functions")
+
+
+@pytest.mark.parametrize(
+    ("client", "set_up", "call"),
+    [(GEMINI, set_up_gemini_cli, by_its_name), (CODEX, set_up_codex, in_javascript)],
+    ids=["gemini-cli", "codex"],
+)
+def test_gemini_cli_and_codex_ask_the_mcp_server_too(
+    world: World,
+    commands: Path,
+    tmp_path: Path,
+    client: Client,
+    set_up: Callable[[Path, list[str], Path], None],
+    call: Callable[[str, str], ToolCall],
+) -> None:
+    """Codex's model runs JavaScript that calls it; of its servers Codex says only the names."""
+    project = project_with_programs(Project(tmp_path / "project"))
+    set_up(tmp_path / "home", [sys.executable, "-m", "headroom.cli.main", "mcp"], world.proxy.workspace)
+
+    def answer(shape: str, body: Json) -> Answer:
+        if not has_tools(body):
+            return aside(body)
+        found = given(body)
+        named = MARKER_WITH.search(json.dumps(found))
+        if not found:
+            return Answer("I run it.", (client.run("orders"),))
+        return Answer(DONE) if len(found) > 1 or not named else Answer("", (call(named[1], named[2]),))
+
+    world.begin(answer)
+    assert DONE in client.ask(world, commands, project, PROMPT)
+    exchanges = conversation(world)
+    assert [len(given(one.received.json)) for one in exchanges] == [0, 1, 2]
+    assert ORDER not in "".join(given(exchanges[2].received.json)[0])
+    assert ORDER in "".join(given(exchanges[2].received.json)[1])
+    assert given(exchanges[2].received.json)[1] == given(exchanges[2].sent.json)[1]
+    for one in exchanges:
+        assert definition(one.received.shape or "").encode() not in one.received.body
+        checks.only_tool_results_changed(one)
     checks.results_stayed(exchanges)
     checks.no_prefix_broke(exchanges)
