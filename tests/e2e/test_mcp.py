@@ -111,7 +111,7 @@ def set_up_codex(home: Path, server: list[str], workspace: Path) -> None:
     command, arguments, where = map(json.dumps, (server[0], server[1:], str(workspace)))
     (home / ".codex" / "config.toml").write_text(
         f"[mcp_servers.headroom]\ncommand = {command}\nargs = {arguments}\n"
-        f"env = {{ HEADROOM_WORKSPACE_DIR = {where} }}\n"
+        f"env = {{ HEADROOM_WORKSPACE_DIR = {where} }}\nrequired = true\nstartup_timeout_sec = 30\n"
     )
 
 
