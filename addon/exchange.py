@@ -284,6 +284,8 @@ class Exchanges:
 
         def tap(chunk: bytes) -> bytes:
             reader.feed(chunk)
+            if reader.stored is not None:
+                self._answered(exchange)  # before it is sent: the next request may go on from it
             if asked is not None:
                 asked.add(chunk)
             return chunk
@@ -355,13 +357,20 @@ class Exchanges:
         if socket is not None:
             self.sockets.start(flow, socket)
 
+    def _answered(self, exchange: Exchange) -> None:
+        stored = exchange.reader.stored if exchange.reader is not None else None
+        if exchange.rewrite is not None and stored is not None:
+            self.engine.answered(exchange.rewrite, stored)
+
     def _close(self, exchange: Exchange) -> None:
         """Write it down when the end of its answer is on its way: a thread that computes would hold that up."""
         exchange.ended = time.time()
-        if self.engine.windows is not None and exchange.rewrite is not None and exchange.reader is not None:
+        stays = exchange.target.shape == "openai-responses"
+        if (stays or self.engine.windows is not None) and exchange.rewrite is not None and exchange.reader is not None:
             usage = exchange.reader.usage  # now, not later: the next request may come before it is written down
-            if usage is not None:
+            if usage is not None and self.engine.windows is not None:
                 self.engine.counted(exchange.rewrite, usage)
+            self._answered(exchange)
         self._closed.append(exchange)
         asyncio.get_running_loop().call_later(WRITE_AFTER, self._write_next)
 

@@ -17,6 +17,7 @@ from headroom.session.memory import Decision, Memory
 from headroom.stores.entries import State
 from headroom.wire.layout import Block, Layout
 from headroom.wire.spans import Patch
+from headroom.wire.usage import Stored
 
 log = logging.getLogger(__name__)
 SESSIONS = 1000
@@ -44,6 +45,9 @@ class Promises:
         self._offered: OrderedDict[str, Offered] = OrderedDict()
         """What sessions offered last, for requests that go on from one at the provider and list no tools."""
         self._calls: OrderedDict[str, tuple[str, Mapping[str, object]]] = OrderedDict()
+        """Calls of our tool in answers that stay at the provider: what goes on from one repeats nothing of it."""
+        self._sessions: OrderedDict[str, str] = OrderedDict()
+        """Whose such an answer is."""
 
     # --- the way back ------------------------------------------------------------------------------------------
 
@@ -134,10 +138,18 @@ class Promises:
 
     # --- answers -----------------------------------------------------------------------------------------------
 
-    def called(self, call: str, name: str, arguments: Mapping[str, object]) -> None:
-        """Note a call of our tool that the model made in an answer whose request will not repeat it."""
+    def answered(self, answer: Stored, session: str) -> None:
+        """Note an answer that a request of this session may go on from."""
         with self._lock:
-            put(self._calls, call, (name, arguments), CALLS)
+            put(self._sessions, answer.id, session, CALLS)
+            for call, name, arguments in answer.calls:
+                if name in OURS:
+                    put(self._calls, call, (name, arguments), CALLS)
+
+    def session_of(self, answer: str | None) -> str | None:
+        """The session of an answer that stays at the provider, None where that is not known."""
+        with self._lock:
+            return self._sessions.get(answer) if answer else None
 
     def call(self, layout: Layout, block: Block, offered: Offered) -> Mapping[str, object] | None:
         """The arguments of a call of our tool that the client can't answer; None for any other call."""

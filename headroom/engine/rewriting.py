@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -36,7 +36,7 @@ from headroom.wire.facts import first_of_last_turns, first_user_text, system_tex
 from headroom.wire.layout import Layout
 from headroom.wire.shapes import no_error, read
 from headroom.wire.spans import Patch, ScanError, Span, as_it_stood, quote, splice
-from headroom.wire.usage import Usage
+from headroom.wire.usage import Stored, Usage
 
 log = logging.getLogger(__name__)
 CACHE = CacheSettings()
@@ -143,7 +143,8 @@ class Engine:
         system = system_text(layout)
         if stable:
             system = system.partition(self._rules.dynamic_tail_separator)[0]  # a session is not told by its clock
-        identity = _who(request, layout if gone is None else gone.layout, system)
+        continued = self.promises.session_of(layout.string("previous_response_id"))
+        identity = _who(request, layout if gone is None else gone.layout, system, continued)
         system = without_billing_line(system)[:SYSTEM_CHARACTERS]
         model = layout.string("model") or request.model
         if mode != "off":
@@ -343,9 +344,9 @@ class Engine:
         """From now on no request of this session is rewritten; ``reason`` goes into the ledger."""
         self._memory["optimize"].leave_alone(session, reason)
 
-    def called(self, call: str, name: str, arguments: Mapping[str, object]) -> None:
-        """Note a call of our tool in an answer that stays at the provider: its request will not repeat it."""
-        self.promises.called(call, name, arguments)
+    def answered(self, rewrite: Rewrite, answer: Stored) -> None:
+        """Take in an answer that may stay at the provider: a request that goes on from it repeats nothing of it."""
+        self.promises.answered(answer, rewrite.identity.session)
 
     def _terms(
         self, request: RawRequest, layout: Layout, session: str, memory: Memory, mode: Mode, until: float
@@ -389,7 +390,7 @@ class Engine:
 _HINTS = ("x-headroom-session-id", "x-claude-code-session-id", "session-id", "session_id")
 
 
-def _who(request: RawRequest, layout: Layout, system: str) -> Identity:
+def _who(request: RawRequest, layout: Layout, system: str, continued: str | None) -> Identity:
     """Whose request this is."""
-    key = layout.string("prompt_cache_key")
-    return identify(request.headers, request.provider, system, first_user_text(layout), user_id(layout), key)
+    key, said = layout.string("prompt_cache_key"), first_user_text(layout)
+    return identify(request.headers, request.provider, system, said, user_id(layout), key, continued)

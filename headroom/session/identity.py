@@ -38,12 +38,13 @@ def identify(
     first_user: str | None = None,
     user_id: str | None = None,
     prompt_cache_key: str | None = None,
+    continued: str | None = None,
 ) -> Identity:
     """Who sent a request with these ``headers`` (lower-case names).
 
     The rest says what the body has, None where it has nothing: the text of the system prompt, the text of the first
-    user message, Anthropic's ``metadata.user_id``, OpenAI's ``prompt_cache_key``. What names no session itself is told
-    from others by how it begins.
+    user message, Anthropic's ``metadata.user_id``, OpenAI's ``prompt_cache_key``; ``continued`` is the session of the
+    answer that it goes on from. What names no session itself is told from others by how it begins.
     """
     session = (
         _name(headers.get("x-headroom-session-id"))
@@ -54,6 +55,7 @@ def identify(
     )
     if not session and prompt_cache_key and _is_uuid(prompt_cache_key):
         session = prompt_cache_key  # Codex's; others share one key among all their users, and it only tells them apart
+    session = session or continued
     if not session:
         session = _hash(provider, without_billing_line(system or ""), first_user or "", prompt_cache_key or "")
     return Identity(session, _name(headers.get("x-headroom-project")), client_of(headers))

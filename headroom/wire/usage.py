@@ -7,6 +7,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming, https://ai.g
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from headroom.wire.decoding import UndecodableError, decoder
 from headroom.wire.spans import Span, read_value
@@ -43,6 +44,14 @@ class Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
+class Stored(NamedTuple):
+    """An answer of OpenAI's Responses, which the provider keeps by its ``id``: the calls in it of tools that the client
+    has itself, each with its id, the tool's name and its arguments."""
+
+    id: str
+    calls: tuple[tuple[str, str, Mapping[str, object]], ...]
+
+
 class UsageReader:
     """Give it an answer's chunks as they pass; it never raises and keeps at most LIMIT bytes of them.
 
@@ -57,6 +66,8 @@ class UsageReader:
         self._usage: Usage | None = None
         self._error_type: str | None = None
         self._model: str | None = None
+        self.stored: Stored | None = None
+        """The answer, once it has come whole, where the provider may keep it; a JSON answer is read with ``usage``."""
         self._off = _never_says(content_type) is not None
         try:
             self._decode = decoder(content_encoding)
@@ -163,6 +174,8 @@ class UsageReader:
             if isinstance(model, str) and _is_name(model):
                 self._model = model
             self._error_type = _error(item) or _error(said) or self._error_type
+            if said.get("object") == "response":
+                self.stored = _stored(said) or self.stored
             figures = item.get("usage") or said.get("usage") or said.get("usageMetadata")
             if isinstance(figures, dict):
                 self._merge(figures)
@@ -181,6 +194,23 @@ def _event(event: bytes | bytearray) -> object:
     lines = [line[5:] for line in event.split(b"\n") if line.startswith(b"data:")]
     raw = bytes(lines[0] if len(lines) == 1 else b"\n".join(lines))
     return read_value(raw, Span(0, len(raw))) if raw else None
+
+
+def _stored(said: Mapping[str, object]) -> Stored | None:
+    """A Responses answer that is complete; None before that, and where it can't be read."""
+    name, output = said.get("id"), said.get("output")
+    if not isinstance(name, str) or said.get("status") not in ("completed", "incomplete"):
+        return None
+    calls = []
+    for item in output if isinstance(output, list) else ():
+        if not isinstance(item, dict) or item.get("type") != "function_call" or item.get("namespace"):
+            continue
+        call, tool, given = item.get("call_id"), item.get("name"), item.get("arguments")
+        if isinstance(call, str) and isinstance(tool, str) and isinstance(given, str):
+            raw = given.encode("utf-8", "surrogatepass")
+            arguments = read_value(raw, Span(0, len(raw)))
+            calls.append((call, tool, arguments if isinstance(arguments, dict) else {}))
+    return Stored(name, tuple(calls))
 
 
 def _error(value: Mapping[str, object]) -> str | None:

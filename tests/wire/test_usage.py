@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headroom.wire.usage import LIMIT, Usage, UsageReader
+from headroom.wire.usage import LIMIT, Stored, Usage, UsageReader
 
 
 def sse(*events: tuple[str | None, object], end: str = "\n") -> bytes:
@@ -454,3 +454,24 @@ def test_any_json_is_borne_and_never_gives_negative_tokens(shape: str, value: ob
     reader.feed_event(json.dumps(value).encode())
     usage = reader.usage or Usage()
     assert min(usage.input_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens, usage.output_tokens) >= 0
+
+
+def test_an_answer_that_the_provider_may_keep_is_told_when_it_is_whole() -> None:
+    def call(name: str, **more: str) -> dict[str, str]:
+        return {"type": "function_call", "call_id": f"call_{name}", "name": name, "arguments": '{"page": 1}', **more}
+
+    response = {"object": "response", "id": "resp_1", "usage": {"input_tokens": 1, "output_tokens": 1}}
+    begun = {"type": "response.created", "response": {**response, "status": "in_progress", "usage": None}}
+    output = [{"type": "message"}, call("look"), call("theirs", namespace="mcp__docs"), {"type": "function_call"}]
+    whole = {**response, "status": "completed", "output": output}
+    expected = Stored("resp_1", (("call_look", "look", {"page": 1}),))
+
+    streamed = UsageReader("openai-responses", "text/event-stream")
+    streamed.feed(f"data: {json.dumps(begun)}\n\n".encode())
+    assert streamed.stored is None
+    streamed.feed(f"data: {json.dumps({'type': 'response.completed', 'response': whole})}\n\n".encode())
+    assert streamed.stored == expected
+
+    at_once = UsageReader("openai-responses", "application/json")
+    at_once.feed(json.dumps(whole).encode())
+    assert at_once.usage is not None and at_once.stored == expected
