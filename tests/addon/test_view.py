@@ -96,7 +96,7 @@ def left_out(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
             ("catalogue", {"page": 1}, ITEMS),
             ("headroom_retrieve", {"hash": hash_of(ITEMS)}, "No such tool available: headroom_retrieve"),
         ):
-            on.send(session.use(tool, arguments, output))
+            on.row(on.send(session.use(tool, arguments, output)))  # then it is shown and saved too
     with (folder / "saved.flow").open("rb") as file:
         *_, flow = (flow for flow in io.FlowReader(file).stream() if isinstance(flow, http.HTTPFlow))
     text = shown(flow).text
