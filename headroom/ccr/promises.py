@@ -87,7 +87,7 @@ class Promises:
         if found is None:
             if self.originals is None or self.settings.level == "safe" or worth is None:
                 return ToolPlan()
-            wanted = self._wanted(layout, offered) and (tool.begins(layout) or _has_markers(layout, memory)) and worth()
+            wanted = self._wanted(layout, offered) and worth() and (tool.begins(layout) or _has_markers(layout, memory))
             found = tool.definition(layout.shape) if wanted else ""
             new = [Decision(key, found, 0, 0) for key in ((by_name, by_start) if found else (without,))]
         elif found and by_name not in known:

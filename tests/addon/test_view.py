@@ -47,7 +47,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, http.
             return Answer("no", status=400) if REFERENCE in json.dumps(body) else Answer("Done.")
 
         on.provider.script = picky
-        on.send(Coding().read().read(), {"x-flow": "refused"})
+        on.row(on.send(Coding().read().read(), {"x-flow": "refused"}))  # then all are saved
     with (folder / "saved.flow").open("rb") as file:
         flows = [flow for flow in io.FlowReader(file).stream() if isinstance(flow, http.HTTPFlow)]
     return on.proxy.log, {flow.request.headers["x-flow"]: flow for flow in flows}, session.body, received
