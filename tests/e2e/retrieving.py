@@ -51,12 +51,12 @@ type Step = Callable[[Sequence[str]], Answer]
 @dataclass(frozen=True, slots=True)
 class Client:
     """``ask`` runs the client with a prompt and gives back what it prints; ``shell`` is the model's call with which it
-    runs a command; ``on`` are the options with which the session goes on."""
+    runs a command; ``on`` makes of a prompt the arguments with which the session goes on."""
 
     name: str
     ask: Callable[..., str]
     shell: Callable[[str], ToolCall]
-    on: Sequence[str]
+    on: Callable[[str], Sequence[str]]
 
     def run(self, program: str) -> ToolCall:
         """The model's call with which it runs one of the project's programs."""
@@ -75,9 +75,9 @@ def _in_javascript(command: str) -> ToolCall:
     return ToolCall("exec", script, namespace="functions")
 
 
-CLAUDE = Client("claude-code", claude, _tool("Bash"), ("--continue",))
-CODEX = Client("codex", codex, _in_javascript, ("resume", "--last"))
-GEMINI = Client("gemini-cli", gemini, _tool("run_shell_command"), ("--resume", "latest"))
+CLAUDE = Client("claude-code", claude, _tool("Bash"), lambda prompt: (prompt, "--continue"))
+CODEX = Client("codex", codex, _in_javascript, lambda prompt: ("resume", "--last", prompt))
+GEMINI = Client("gemini-cli", gemini, _tool("run_shell_command"), lambda prompt: (prompt, "--resume", "latest"))
 CLIENTS = (CLAUDE, CODEX, GEMINI)
 
 

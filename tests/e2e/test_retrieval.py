@@ -1,6 +1,8 @@
 """What was left out comes back to the model through the real clients, which know nothing of our tool."""
 
+import json
 import re
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +21,8 @@ from tests.e2e.retrieving import (
     PART,
     PROMPT,
     Client,
+    Json,
+    Step,
     asked,
     came_back,
     conversation,
@@ -28,8 +32,9 @@ from tests.e2e.retrieving import (
     passed_untouched,
     project_with_programs,
     retrieve,
+    takes,
 )
-from tests.e2e.task import Project, has_tools
+from tests.e2e.task import Project, aside, has_tools
 from tests.e2e.world import Exchange, World
 from tests.e2e.world import world as start
 from tests.support.answers import Answer
@@ -37,6 +42,7 @@ from tests.support.standin import Script
 
 pytestmark = pytest.mark.e2e
 NEVER = "0" * 24
+AND_NOW = "And which part goes with it?"
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +128,36 @@ def test_codex_has_it_back_over_its_websocket(world: World, commands: Path, proj
     what_came(exchanges, gone)
     assert [len(given(one.received.json)) for one in exchanges] == [0, 2, 3, 2]
     our_tool_stays(exchanges[:1])
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=str)
+def test_a_proxy_that_was_killed_gives_back_what_it_had_left_out(
+    world: World, commands: Path, project: Project, client: Client
+) -> None:
+    world.provider.websocket = False
+    steps: list[Step] = [
+        lambda _: Answer("I run both.", (client.run("orders"), client.run("stock"))),
+        lambda named: Answer("Much was left out.", (retrieve(named[0]),)),
+    ]
+    first = takes(*steps)
+    after = takes(*steps, lambda named: Answer("", (retrieve(named[1]),)))
+
+    def answer(shape: str, body: Json) -> Answer:
+        if not has_tools(body):
+            return aside(body)
+        return (after if AND_NOW in json.dumps(body) else first)(body)
+
+    world.begin(answer)
+    assert DONE in client.ask(world, commands, project, PROMPT)
+    world.proxy.stop(signal.SIGKILL)
+    world.proxy.start()
+    assert DONE in client.ask(world, commands, project, *client.on(AND_NOW))
+
+    exchanges = conversation(world)
+    assert [len(given(one.received.json)) for one in exchanges] == [0, 2, 3, 3, 4]
+    came_back(exchanges[2:3], 2, 0)
+    came_back(exchanges[4:], 3, 1)
+    assert given(exchanges[4].received.json)[:3] == given(exchanges[2].received.json)
+    checks.results_stayed(exchanges)
+    checks.no_prefix_broke(exchanges)
+    our_tool_stays(exchanges)

@@ -184,8 +184,8 @@ def test_what_claude_code_asks_on_the_side_passes_and_disturbs_nothing(
 
     world.begin(answer)
     assert DONE in CLAUDE.ask(world, commands, project, PROMPT)
-    assert "Context Usage" in CLAUDE.ask(world, commands, project, "/context", *CLAUDE.on)
-    assert DONE in CLAUDE.ask(world, commands, project, "And now?", *CLAUDE.on)
+    assert "Context Usage" in CLAUDE.ask(world, commands, project, *CLAUDE.on("/context"))
+    assert DONE in CLAUDE.ask(world, commands, project, *CLAUDE.on("And now?"))
 
     tools = names(conversation(world)[0])
     as_the_session = [one for one in world.exchanges() if names(one) == tools]

@@ -101,20 +101,20 @@ def _readable(body: Json) -> str:
 
 
 def compact_claude_code(world: World, commands: Path, project: Project) -> str:
-    CLAUDE.ask(world, commands, project, "/compact", *CLAUDE.on)
-    return CLAUDE.ask(world, commands, project, AND_NOW, *CLAUDE.on)
+    CLAUDE.ask(world, commands, project, *CLAUDE.on("/compact"))
+    return CLAUDE.ask(world, commands, project, *CLAUDE.on(AND_NOW))
 
 
 def compact_codex(world: World, commands: Path, project: Project) -> str:
     """It compacts when a turn begins and what was used last is above its limit."""
-    return CODEX.ask(world, commands, project, "-c", "model_auto_compact_token_limit=100000", *CODEX.on, AND_NOW)
+    return CODEX.ask(world, commands, project, "-c", "model_auto_compact_token_limit=100000", *CODEX.on(AND_NOW))
 
 
 def compact_gemini_cli(world: World, commands: Path, project: Project) -> str:
     """It compresses when it goes on with a history above a share of the model's window, here a thousand tokens."""
     settings = project.folder.parent / "home" / ".gemini" / "settings.json"
     settings.write_text(json.dumps({"model": {"compressionThreshold": 0.001}}))
-    return GEMINI.ask(world, commands, project, AND_NOW, *GEMINI.on)
+    return GEMINI.ask(world, commands, project, *GEMINI.on(AND_NOW))
 
 
 @pytest.mark.parametrize(
