@@ -12,7 +12,6 @@ from addon.rows import Exchange
 from headroom.engine import Engine, Mode, RawRequest, Rewrite
 from headroom.errors import without_message
 from headroom.session.betas import SessionBetaTracker, beta_header, beta_session_key
-from headroom.tokenizers import count
 from headroom.wire.spans import ScanError
 
 log = logging.getLogger("headroom")
@@ -33,7 +32,7 @@ class Rewriter:
         self._reserve = ThreadPoolExecutor(1, "headroom-held")
         """Never busy with deciding, so that what was decided before is found at once."""
         sys.setswitchinterval(SWITCH_SECONDS)
-        self._warm = self.pool.submit(count, "the vocabulary is loaded once, and no request pays for it")
+        self._warm = self.pool.submit(engine.prepare)
 
     async def rewrite(self, exchange: Exchange, raw: RawRequest, budget: float) -> None:
         """Ask the engine, for ``budget`` seconds; whatever goes wrong, the reason is noted and the request stays as it

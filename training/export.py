@@ -1,6 +1,7 @@
 """Write boosted trees as ONNX in whole numbers: any machine, any order of adding, gives the same sums."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,25 @@ LEAF_UNIT = 1 << 12
 """A leaf's value times this, rounded: sums of a hundred stay below 2^24, where single floats are exact."""
 
 
-def export(dump: dict[str, Any], columns: int, path: Path) -> None:
-    """``dump`` is LightGBM's own description of a model (``Booster.dump_model()``) over whole-number features."""
+def export(dumps: Sequence[dict[str, Any]], columns: int, path: Path) -> None:
+    """One model with a score for each of ``dumps``, LightGBM's own descriptions of models over whole-number features
+    (``Booster.dump_model()``)."""
     columns_of_nodes = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     names = [f"nodes_{name}" for name in (*columns_of_nodes, "missing_value_tracks_true")]
     names += [f"target_{name}" for name in ("treeids", "nodeids", "ids", "weights")]
     a: dict[str, Any] = {name: [] for name in names}
-    for number, tree in enumerate(dump["tree_info"]):
-        _add(tree["tree_structure"], number, [0], a)
+    trees = [(target, tree) for target, dump in enumerate(dumps) for tree in dump["tree_info"]]
+    for number, (target, tree) in enumerate(trees):
+        _add(tree["tree_structure"], number, target, [0], a)
     node = helper.make_node(
-        "TreeEnsembleRegressor", ["rows"], ["scores"], domain="ai.onnx.ml", n_targets=1, aggregate_function="SUM",
-        post_transform="NONE", **a,
+        "TreeEnsembleRegressor", ["rows"], ["scores"], domain="ai.onnx.ml", n_targets=len(dumps),
+        aggregate_function="SUM", post_transform="NONE", **a,
     )  # fmt: skip
     graph = helper.make_graph(
         [node],
         "needed",
         [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["lines", columns])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["lines", 1])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["lines", len(dumps)])],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="headroom training")
@@ -45,7 +48,7 @@ def hazards() -> list[int]:
     return [round(-math.log(1 - min(0.95, 1 / (1 + math.exp(-x)))) * UNIT) for x in odds]
 
 
-def _add(node: dict[str, Any], tree: int, next_id: list[int], a: dict[str, list[Any]]) -> int:
+def _add(node: dict[str, Any], tree: int, target: int, next_id: list[int], a: dict[str, list[Any]]) -> int:
     """Add a node and what hangs below it; return its number."""
     me = next_id[0]
     next_id[0] += 1
@@ -62,9 +65,9 @@ def _add(node: dict[str, Any], tree: int, next_id: list[int], a: dict[str, list[
     if leaf:
         a["target_treeids"].append(tree)
         a["target_nodeids"].append(me)
-        a["target_ids"].append(0)
+        a["target_ids"].append(target)
         a["target_weights"].append(float(round(node["leaf_value"] * LEAF_UNIT)))
     else:
-        a["nodes_truenodeids"][row] = _add(node["left_child"], tree, next_id, a)
-        a["nodes_falsenodeids"][row] = _add(node["right_child"], tree, next_id, a)
+        a["nodes_truenodeids"][row] = _add(node["left_child"], tree, target, next_id, a)
+        a["nodes_falsenodeids"][row] = _add(node["right_child"], tree, target, next_id, a)
     return me

@@ -1,15 +1,13 @@
-"""Train the embedded judge: which lines of a tool output will be needed later.
+"""Train the embedded judge: which lines of a tool output will be needed later, and which have a name that will be.
 
-    python -m training.train SESSIONS.jsonl.gz... [--final] [--folds] [--out FOLDER]
+    python -m training.train SESSIONS.jsonl.gz... [--out FOLDER]
+    python -m training.train SESSIONS.jsonl.gz... --folds FOLDER
 
-``--folds`` leaves out one repository after the other, trains on the others and scores it; what the report says comes
-from these scores. ``--final`` trains on everything and writes the model that ships.
+It learns from the sessions of a shell agent and writes the model that ships. ``--folds`` leaves out one repository
+after the other, trains on the others and scores what was left out: those are the figures of report.md.
 """
 
 import argparse
-import json
-import pickle
-import time
 from pathlib import Path
 
 import lightgbm as lgb  # type: ignore[import-not-found,unused-ignore]
@@ -17,7 +15,8 @@ import numpy as np
 
 from headroom.kompress.features import NAMES
 from training.export import export
-from training.hindsight import Hindsight, Output, all_of
+from training.hindsight import Hindsight, all_of
+from training.judging import Judging
 
 SEED, ROUNDS = 7, 160
 SETTINGS = {
@@ -25,80 +24,46 @@ SETTINGS = {
     "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127, "num_threads": 2, "verbose": -1,
     "seed": SEED, "deterministic": True, "force_row_wise": True,
 }  # fmt: skip
-EASY = 5
-"""Of the lines without a new name, which are almost never needed, one in so many is learned from, with that weight."""
-NOVEL = NAMES.index("novel")
 
 
-def samples(sessions: list[Hindsight]) -> list[tuple[Hindsight, Output, np.ndarray]]:
-    return [(s, o, s.labels(o)) for s in sessions for o in s.outputs if o.rows is not None]
+def train(sessions: list[Hindsight]) -> tuple[lgb.Booster, lgb.Booster]:
+    """Boosted trees on all lines of some sessions: which are needed themselves, and which for a name."""
+    outputs = [(s, o) for s in sessions for o in s.outputs if o.rows is not None]
+    rows = np.concatenate([o.rows for _, o in outputs])
+    lines = np.concatenate([s.line_labels(o) for s, o in outputs])
+    names = np.concatenate([s.labels(o) for s, o in outputs])
+
+    def fit(labels: np.ndarray) -> lgb.Booster:
+        return lgb.train(SETTINGS, lgb.Dataset(rows, labels, feature_name=list(NAMES)), ROUNDS)
+
+    return fit(lines), fit(names)
 
 
-def train(sessions: list[Hindsight]) -> lgb.Booster:
-    """Boosted trees on all lines of some sessions."""
-    some = samples(sessions)
-    rows = np.concatenate([o.rows for _, o, _ in some])
-    labels = np.concatenate([y for _, _, y in some])
-    easy = (rows[:, NOVEL] == 0) & (labels == 0)
-    taken = ~easy | (np.random.default_rng(SEED).random(len(labels)) < 1 / EASY)
-    data = lgb.Dataset(rows[taken], labels[taken], weight=np.where(easy, EASY, 1)[taken], feature_name=list(NAMES))
-    return lgb.train(SETTINGS, data, ROUNDS)
-
-
-def folds(sessions: list[Hindsight]) -> dict[tuple[str, int], np.ndarray]:
-    """A probability for each line, from a model that saw nothing of the repository that the session worked on."""
-    out = {}
-    for group in sorted({s.group for s in sessions}):
-        held = [s for s in sessions if s.group == group]
-        if not samples(held):
-            continue
-        started = time.time()
-        model = train([s for s in sessions if s.group != group])
-        for s, o, _ in samples(held):
-            out[s.id, o.number] = model.predict(o.rows, num_threads=1)
-        print(f"without {group}: {len(held)} sessions, {time.time() - started:.0f} s", flush=True)
-    return out
-
-
-def by_session(sessions: list[Hindsight], group: str, parts: int = 4) -> dict[tuple[str, int], np.ndarray]:
-    """The same for one repository, from models that saw its other sessions."""
-    out = {}
-    mine = [s for s in sessions if s.group == group]
-    families = sorted({s.id.split("#")[0] for s in mine})
-    for part in range(parts):
-        held = [s for s in mine if families.index(s.id.split("#")[0]) % parts == part]
-        if not samples(held):
-            continue
-        model = train([s for s in sessions if s not in held])
-        for s, o, _ in samples(held):
-            out[s.id, o.number] = model.predict(o.rows, num_threads=1)
-    return out
+def write(models: tuple[lgb.Booster, lgb.Booster], path: Path) -> None:
+    export([model.dump_model() for model in models], len(NAMES), path)
+    print(path.name, path.stat().st_size, "bytes", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sessions", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, default=Path("headroom/kompress/embedded"))
-    parser.add_argument("--work", type=Path, required=True, help="a folder outside the repository for what is derived")
-    parser.add_argument("--folds", action="store_true")
-    parser.add_argument("--final", action="store_true")
+    parser.add_argument("--kind", default="swe-bench", help="the kind of sessions that are learned from")
+    parser.add_argument("--folds", type=Path, help="a folder outside the repository for the models of --folds")
     args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
     sessions = all_of(args.sessions)
+    taught = [s for s in sessions if s.kind == args.kind]
     if args.folds:
-        scores = folds(sessions)
-        print("folds done", flush=True)
-        few = {g for g in {s.group for s in sessions} if sum(s.group == g for s in sessions) < 12}
-        within = {k: v for g in sorted(few) for k, v in by_session(sessions, g).items()}
-        with (args.work / "scores.pkl").open("wb") as file:
-            pickle.dump((scores, within), file)
-    if args.final:
-        model = train(sessions)
-        args.out.mkdir(parents=True, exist_ok=True)
-        export(model.dump_model(), len(NAMES), args.out / "needed.onnx")
-        gain = sorted(zip(model.feature_importance("gain").tolist(), NAMES, strict=True), reverse=True)
-        (args.work / "importance.json").write_text(json.dumps([(n, round(g)) for g, n in gain], indent=1))
-        print("model", (args.out / "needed.onnx").stat().st_size, "bytes")
+        args.folds.mkdir(parents=True, exist_ok=True)
+        judging = Judging()
+        for group in sorted({s.group for s in sessions}):
+            models = train([s for s in taught if s.group != group])
+            write(models, args.folds / f"{group.split('/')[0]}.onnx")
+            judging.add([s for s in sessions if s.group == group], models)
+        print(judging.table())
+        return
+    args.out.mkdir(parents=True, exist_ok=True)
+    write(train(taught), args.out / "needed.onnx")
 
 
 if __name__ == "__main__":

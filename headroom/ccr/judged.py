@@ -1,6 +1,7 @@
 """A tool output without the lines that will hardly be needed, where the agent can have them back."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,6 +19,10 @@ REPEATABLE = frozenset({"file", "names", "rows", "tree", "paths", "search", "dif
 
 READ_TOOLS = frozenset({"read", "read_file", "view", "open_file", "view_file"})
 """Tools that read a part of a file again when they are told its lines."""
+DATA = re.compile(r"\.(?:jsonl|ndjson|csv|tsv|log|lock|snap|map|out)$|\.min\.\w+$|/tool-results/[^/]*$")
+"""Files that are read to look something up, and which nobody edits by hand."""
+TASK_TOOLS = frozenset({"taskoutput"})
+"""Tools that print all that a background task has printed so far, as often as they are asked."""
 SECOND_SIGHT = "second_sight"
 
 
@@ -35,14 +40,22 @@ def judged(
 
     ``lossless`` are the tokens of the form in which nothing is left out. The original must be kept before this is sent.
     """
+    if outlook is None:
+        return None
+    tool = context.tool.lower()
     native = native_of(context, text)
-    if outlook is None or (native is None and way is None) or context.tool.lower() in FILE_TOOLS:
-        return None  # edits quote what such tools printed: docs/kompress.md has what leaving out of it cost
+    if tool in READ_TOOLS and (outlook.bold or any(map(DATA.search, keep.strings(context.arguments)))):
+        native = "file"
+    if native is None and (way is None or tool in FILE_TOOLS):
+        return None
+    gap = _gaps(text, native, context)
+    if gap is None:
+        return None
     found = kind(text, context)
-    outlook = replace(outlook, kind=found.name if found else "")
-    if native is None:  # a program that runs again prints what it prints, whoever asked for it
+    outlook = replace(outlook, kind=found.name if found else "", file=native == "file", ranged=native is not None)
+    if native in (None, "task", "file"):  # lines that another program or file has too are not asked for by that
         outlook = replace(outlook, missing=frozenset())
-    context = replace(context, outlook=outlook, gap=native_gaps(native) if native is not None else context.gap)
+    context = replace(context, outlook=outlook, gap=gap)
     kept = envelope.inside(keep.compress)(text, context)
     if kept is None:
         return None
@@ -63,20 +76,17 @@ def hindsight(
     native: Native | None = "file" if context.tool.lower() in READ_TOOLS else native_of(context, text)
     if native is None and way is None:
         return None
-    lines, shift = text.split("\n"), 0
-    if native == "file":
-        number = NUMBERED.match(lines[0])
-        if number is None:
-            return None  # nobody knows which lines of the file these are
-        shift = int(number[1]) - 1
-    elif native is not None and (own := envelope.lines_of(text)) is not None:
+    shift = 0
+    if native not in (None, "file") and (own := envelope.lines_of(text)) is not None:
         shift, runs = -own[0], [(max(i, own[0]), min(j, own[1])) for i, j in runs if i < own[1] and own[0] < j]
-    if native is not None:
-        context = replace(context, gap=native_gaps(native, shift))
+    gap = _gaps(text, native, context, shift)
+    if gap is None:
+        return None
+    lines = text.split("\n")
     ends = [0, *(at for run in runs for at in run), len(lines)]
     out: list[str] = []
     for part, (i, j) in enumerate(pairwise(ends)):
-        out += [context.gap(i + 1, j - i)] if part % 2 else lines[i:j]
+        out += [gap(i + 1, j - i)] if part % 2 else lines[i:j]
     kept = Compressed("\n".join(out), SECOND_SIGHT, lossless=False, left_out=sum(j - i for i, j in runs))
     return _form(kept, text, lossless, index, subject, context, native, way, hash)
 
@@ -109,11 +119,24 @@ def _form(
     return replace(form, text=marked, tokens=form.tokens + added, saved=saved, lossless=False, left_out=kept.left_out)
 
 
+def _gaps(text: str, native: Native | None, context: Context, shift: int = 0) -> Callable[[int, int], str] | None:
+    """What stands for lines of a text; None where nobody knows which lines of a file they are. ``shift`` is added to
+    the numbers of lines that are not a file's."""
+    if native is None:
+        return context.gap
+    if native != "file":
+        return native_gaps(native, shift)
+    number = NUMBERED.match(text)
+    return native_gaps(native, int(number[1]) - 1) if number else None
+
+
 def native_of(context: Context, text: str) -> Native | None:
     """How the agent's own tools print a text again; None where they don't, or may do more than print."""
     tool = context.tool.lower()
     if tool in SEARCH_TOOLS or tool in PATH_TOOLS:
         return "search"
+    if tool in TASK_TOOLS:
+        return "task"
     if tool in SHELL_TOOLS:
         printed = kinds(command_of(context.arguments))
         repeats = printed and REPEATABLE.issuperset(printed) and envelope.lines_of(text) is not None

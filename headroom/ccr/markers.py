@@ -8,6 +8,8 @@
 | ``[lines 120-340 left out; run it again through sed -n '120,340p' to see them]`` | what a shell can print again |
 | ``[lines 120-340 left out; a narrower search shows them]`` | hits of a search, paths of a listing |
 | ``[lines 120-340 left out; read them with offset 120, limit 221]`` | a file; its own numbers |
+| ``[lines 120-340 left out; the same call shows them again]`` | what a background task printed |
+| ``[lines 120-340 left out; ...; new names in them: 131:serve_forever poll_interval]`` | what only stands there |
 | ``[lines 120-340 left out]`` | where more is missing of such a text, and where bodies of code are in an outline |
 | ``[221 lines left out]`` | where lines are missing, beside one of the first three |
 
@@ -33,7 +35,7 @@ class Way(NamedTuple):
     tool: str = ""
 
 
-Native = Literal["shell", "search", "file"]
+Native = Literal["shell", "search", "file", "task"]
 """With which of its own tools the agent can have a text again."""
 SAID = 3
 """Gaps of one text that say how their lines are had."""
@@ -41,6 +43,7 @@ _NATIVE = {
     "shell": "; run it again through sed -n '{first},{last}p' to see them",
     "search": "; a narrower search shows them",
     "file": "; read them with offset {first}, limit {count}",
+    "task": "; the same call shows them again",
 }
 _GAP = re.compile(r"\[lines (\d{1,9})-(\d{1,9}) left out\b")
 _OF_FILE = re.compile(r"^\[lines \d+-\d+ left out; read them with offset ", re.M)

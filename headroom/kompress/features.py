@@ -25,7 +25,7 @@ ERROR = re.compile(
     re.I,
 )
 """Lines that speak of errors."""
-_HEADER = re.compile(
+HEADER = re.compile(
     r"\s*(?:\d+[\t→:-]\s*)?(?:(?:async |export |default |public |private |protected |static |pub |abstract )*"
     r"(?:def|class|function|func|fn|interface|type|struct|enum|impl|trait|module|defmodule|defp)\b"
     r"|#{1,6} |@@ |diff --git)"
@@ -165,7 +165,7 @@ def features(text: str, situation: Situation, vocabulary: Vocabulary) -> npt.NDA
                 len(line) - len(line.lstrip())
                 if not number
                 else len(key) and line.find(key[0], number.end()) - number.end(),
-                _HEADER.match(line) is not None,
+                HEADER.match(line) is not None,
                 _STARTS_AS[start.lastgroup] if start and start.lastgroup else 0,
                 number is not None,
                 sum(map(str.isdigit, line[:200])),

@@ -1,9 +1,9 @@
-"""The embedded model: how likely each line of an output is needed later, as whole numbers."""
+"""The embedded model: how likely each line of an output is needed later, or a name in it, as whole numbers."""
 
 import logging
 import threading
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,15 @@ UNIT = 1 << 20
 """What stands for 1 in a hazard."""
 STEP, STEPS, LOWEST = 256, 289, -12 * 4096
 """Scores are log odds times 4,096; the table of hazards has an entry for each 256 of them, from -12 to 6."""
+
+
+class Hazards(NamedTuple):
+    """For each line -ln(1 - probability), times UNIT: hazards of lines add up."""
+
+    lines: npt.NDArray[np.int64]
+    """That the agent takes over more of the line than its names: quotes it, edits it."""
+    names: npt.NDArray[np.int64]
+    """That it takes over a name, path or number which stands there for the first time."""
 
 
 class Judge:
@@ -37,15 +46,15 @@ class Judge:
         if len(self._hazards) != STEPS:
             raise ValueError("the embedded model has another table of hazards")
 
-    def hazards(self, text: str, situation: Situation, vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
-        """For each line of ``text`` -ln(1 - probability that it is needed), times UNIT: hazards of lines add up."""
+    def hazards(self, text: str, situation: Situation, vocabulary: Vocabulary) -> Hazards:
+        """Those of the lines of ``text``."""
         return self.rate(features(text, situation, vocabulary))
 
-    def rate(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    def rate(self, rows: npt.NDArray[np.float32]) -> Hazards:
         """The same from the lines' features."""
-        scores = self.session.run(None, {"rows": rows})[0][:, 0].astype(np.int64)
-        found: npt.NDArray[np.int64] = self._hazards[np.clip((scores - LOWEST) // STEP, 0, STEPS - 1)]
-        return found
+        scores = self.session.run(None, {"rows": rows})[0].astype(np.int64)
+        found = self._hazards[np.clip((scores - LOWEST) // STEP, 0, STEPS - 1)]
+        return Hazards(found[:, 0], found[:, 1])
 
 
 _lock = threading.Lock()

@@ -51,7 +51,7 @@ class Watch:
                 if block.kind == "assistant":
                     self.said = f"{self.said}\n{text}" if self.said else text
 
-    def outlook(self, arguments: Mapping[str, object], subject: str, head: int, files: bool) -> Outlook | None:
+    def outlook(self, arguments: Mapping[str, object], subject: str, head: int, bold: bool) -> Outlook | None:
         """What is to be expected of the output of a call; None when the agent asks for what it got in part before.
 
         ``head`` are the tokens before the messages; ``files``: whether lines of files may be left out.
@@ -59,7 +59,7 @@ class Watch:
         if self._cut and self._cut.intersection(_asked(arguments)):
             return None
         prefix = head + self.tokens
-        return Outlook(self.vocabulary, self.said, subject, prefix=prefix, files=files, missing=self._missing)
+        return Outlook(self.vocabulary, self.said, subject, prefix=prefix, bold=bold, missing=self._missing)
 
     def cut(self, arguments: Mapping[str, object], text: str, stands: str) -> None:
         """Note that something was left out of what a call printed: ``text``, for which ``stands`` stands."""

@@ -18,7 +18,8 @@ class Outlook:
 
     ``vocabulary`` has the names said before, ``said`` is what the model said with the call, ``subject`` what the call
     is about, ``kind`` the kind of text. ``prefix`` are the request's tokens, ``remaining`` the requests that are
-    expected to follow. ``files``: whether lines of files may be left out too.
+    expected to follow. ``bold``: more may be left out, also of what tools for files read. ``file``: such a tool read
+    the text. ``ranged``: a gap says how just its lines are had.
     """
 
     vocabulary: "Vocabulary"
@@ -27,7 +28,9 @@ class Outlook:
     kind: str = ""
     prefix: int = 0
     remaining: int = 20
-    files: bool = False
+    bold: bool = False
+    file: bool = False
+    ranged: bool = False
     missing: Set[str] = frozenset()
     """Lines (``kompress.vocabulary.content_key``) that were left out of earlier outputs and stand nowhere else."""
     caution: int = 1

@@ -6,12 +6,12 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from headroom.ccr.originals import hash_of
 from headroom.ccr.ways import CcrSettings, Level
 from headroom.engine import Engine, RawRequest, Rewrite
+from headroom.kompress.judge import Hazards
 from headroom.session.memory import RamMemory
 from headroom.session.watch import Watch
 from headroom.wire.shapes import read
@@ -48,6 +48,18 @@ def results(rewrite: Rewrite) -> list[str]:
     return [
         m["content"][0]["content"] for m in messages if isinstance(m["content"], list) and "content" in m["content"][0]
     ]
+
+
+@pytest.fixture
+def careless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge that takes no line to be needed: all are left out but the first and the last."""
+
+    class Careless:
+        def hazards(self, text: str, situation: object, vocabulary: object) -> Hazards:
+            none = np.zeros(text.count("\n") + 1, np.int64)
+            return Hazards(none, none)
+
+    monkeypatch.setattr("headroom.kompress.judge.judge", Careless)
 
 
 SEARCH = (FIND, FOUND, False)
@@ -130,14 +142,46 @@ def test_what_is_asked_for_again_comes_whole() -> None:
     assert "left out" not in results(send(to, said(SEARCH, (FIND, f"{FOUND}\n", False))))[1]
 
 
-def test_what_a_tool_for_files_printed_stays_whole() -> None:
-    lines = "\n".join(f"{i + 1}\t{line}" for i, line in enumerate(FOUND.split("\n")))
+def reading(path: str, text: str, first: int = 1) -> list[Json]:
+    """A conversation in which Claude Code's own tool reads a file."""
+    lines = "\n".join(f"{i}\t{line}" for i, line in enumerate(text.split("\n"), first))
     messages = said(("x", lines, False))
-    messages[1]["content"][0] |= {"name": "Read", "input": {"file_path": "/app/labels.ts"}}
-    for level in ("balanced", "max"):
-        assert "left out" not in results(send(engine(level), messages))[0]
+    messages[1]["content"][0] |= {"name": "Read", "input": {"file_path": path, "offset": first}}
+    return messages
 
 
+@pytest.mark.usefixtures("careless")
+def test_what_a_tool_for_files_read_stays_whole_unless_more_is_dared() -> None:
+    """An edit may quote it."""
+    messages = reading("/app/labels.ts", FOUND, 31)
+    assert "left out" not in results(send(engine(), messages))[0]
+    text = results(send(engine("max"), messages))[0]
+    assert "[lines 32-329 left out; read them with offset 32, limit 298]" in text
+
+
+@pytest.mark.usefixtures("careless")
+@pytest.mark.parametrize("name", ["calls.jsonl", "build.log", "yarn.lock", "data.csv", "app.min.js", "app.js.map"])
+def test_data_that_nobody_edits_is_not_read_whole(name: str) -> None:
+    path = f"/app/{'deep/' * 40}{name}"
+    text = results(send(engine(), reading(path, FOUND)))[0]
+    assert "[lines 2-299 left out; read them with offset 2, limit 298]" in text
+
+
+@pytest.mark.usefixtures("careless")
+def test_a_background_task_says_again_what_it_printed() -> None:
+    messages = said(("x", FOUND, False))
+    messages[1]["content"][0] |= {"name": "TaskOutput", "input": {"task_id": "b1", "block": True, "timeout": 120000}}
+    to = engine()
+    text = results(send(to, messages))[0]
+    assert "[lines 2-299 left out; the same call shows them again]" in text
+    more = [*messages, *said(("x", f"{FOUND}\nmore.ts", False))[1:]]
+    more[3]["content"][0] |= {"name": "TaskOutput", "id": "toolu_1", "input": {"task_id": "b1", "timeout": 30000}}
+    more[4]["content"][0]["tool_use_id"] = "toolu_1"
+    first, second = results(send(to, more))
+    assert first == text and "[lines 2-300 left out" in second  # a look at how far it is does not ask for it
+
+
+@pytest.mark.usefixtures("careless")
 @pytest.mark.parametrize(
     ("name", "fields", "output"),
     [
@@ -167,17 +211,6 @@ def test_a_search_says_that_a_narrower_one_shows_them(name: str, fields: Json, o
 
 
 HITS = "\n".join(f"./src/generated/file{i:03}.ts:{7 + i}:{uuid5(NAMESPACE_OID, str(i))}" for i in range(300))
-
-
-@pytest.fixture
-def careless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge that takes no line to be needed: all are left out but the first and the last."""
-
-    class Careless:
-        def hazards(self, text: str, situation: object, vocabulary: object) -> npt.NDArray[np.int64]:
-            return np.zeros(text.count("\n") + 1, np.int64)
-
-    monkeypatch.setattr("headroom.kompress.judge.judge", Careless)
 
 
 def part(text: str, first: int, last: int) -> str:

@@ -37,10 +37,11 @@ def test_the_same_lines_rate_the_same_on_every_machine() -> None:
     assert model is not None
     rows = features(LISTING, SITUATION, vocabulary())
     assert rows.dtype == np.float32 and (rows == np.floor(rows)).all()  # whole numbers: no machine rounds otherwise
-    hazards = model.rate(rows)
+    hazards = np.stack(model.rate(rows))
     assert hashlib.sha256(rows.astype("<f4").tobytes()).hexdigest()[:16] == FEATURES
     assert hashlib.sha256(hazards.astype("<i8").tobytes()).hexdigest()[:16] == HAZARDS
-    assert (hazards[::-1] == model.rate(np.ascontiguousarray(rows[::-1]))).all()  # a line's rate is its own
+    backwards = np.stack(model.rate(np.ascontiguousarray(rows[::-1])))
+    assert (hazards[:, ::-1] == backwards).all()  # a line's rate is its own
 
 
 def test_what_stood_before_is_less_likely_to_be_needed() -> None:
@@ -49,8 +50,9 @@ def test_what_stood_before_is_less_likely_to_be_needed() -> None:
     hazards = model.hazards(LISTING, SITUATION, vocabulary())
     known = vocabulary()
     known.shown(LISTING)
-    assert model.hazards(LISTING, SITUATION, known).sum() < hazards.sum() / 3
-    assert ((hazards > 0) & (hazards < 4 * UNIT)).all()
+    assert model.hazards(LISTING, SITUATION, known).names.sum() < hazards.names.sum() / 3
+    for found in hazards:
+        assert ((found > 0) & (found < 4 * UNIT)).all()
 
 
 def test_it_is_small_and_loaded_when_it_is_first_asked_for() -> None:
@@ -77,7 +79,8 @@ def test_the_time_it_takes_grows_with_the_text_and_no_faster() -> None:
         return time.thread_time() - began
 
     seconds(1)
-    assert seconds(160) < 12 * max(seconds(20), 0.01)
+    few, many = (min(seconds(times) for _ in range(3)) for times in (10, 80))
+    assert many < 24 * max(few, 0.01)  # eight times the text; 64 times the time where each line looked at all others
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,4 +98,4 @@ def test_the_training_names_the_same_columns(tmp_path: Path) -> None:
 
 
 FEATURES = "14e5f6019e7ea2f1"
-HAZARDS = "d06c79e95e9357f6"
+HAZARDS = "d7aaeab19af1271d"
