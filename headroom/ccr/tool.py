@@ -77,8 +77,8 @@ def insertion(layout: Layout, tool: str) -> Patch | None:
 
 
 def begins(layout: Layout) -> bool:
-    """Whether this is a session's first request: the model has said nothing yet."""
-    if any(turn.answer for turn in layout.turns):
+    """Whether this is a session's first request: the model has said nothing yet, or only thanks for a summary."""
+    if any(turn.answer for turn in layout.turns) and not _is_summed_up(layout):
         return False
     if additional_tools(layout) is not None:
         return True  # Codex opens its connection with an empty request, and refers to the answer to that
@@ -86,6 +86,15 @@ def begins(layout: Layout) -> bool:
         name not in layout.fields or layout.body[slice(*layout.fields[name])] == b"null"
         for name in ("previous_response_id", "conversation")
     )
+
+
+def _is_summed_up(layout: Layout) -> bool:
+    """Whether a history begins anew, as Gemini CLI has it after a compression: with a summary of what was said, and a
+    word of thanks for it."""
+    answers = [number for number, turn in enumerate(layout.turns) if turn.answer]
+    if layout.shape != "gemini" or answers != [1]:
+        return False
+    return b"<state_snapshot>" in layout.body[slice(*layout.turns[0].span)]
 
 
 def keys(layout: Layout, session: str, names: frozenset[str]) -> tuple[bytes, bytes, bytes]:

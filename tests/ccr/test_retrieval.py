@@ -201,6 +201,18 @@ def test_where_the_client_sums_up_what_stood_before_a_marker_the_tool_stays(on: 
     assert results(shape, request.json) == results(shape, before.json)
 
 
+def test_a_history_that_begins_anew_with_a_summary_gets_the_tool_anew(on: Stage) -> None:
+    """Gemini CLI's, after it was resumed: its system prompt is another one then."""
+    client = agent(on, "gemini", Answer(calls=(look(),)))
+    client.turns = [
+        client._said("<state_snapshot>The user wants to know what costs more than 500.</state_snapshot>"),
+        {"role": "model", "parts": [{"text": "Got it. Thanks for the additional context!"}]},
+    ]
+    for request in session(on, client, "And now?"):
+        assert [name_of(tool) for tool in tools("gemini", request.json)] == ["catalogue", "headroom_retrieve"]
+    assert f"hash={MINE}]" in results("gemini", on.received.json)[0]["text"]
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_sub_agent_that_was_told_a_hash_can_ask_for_it(on: Stage, shape: str) -> None:
     session(on, agent(on, shape, Answer(calls=(look(),))), f"Which cost more? The parent asks in {shape}.")
