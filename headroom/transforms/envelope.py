@@ -40,6 +40,8 @@ _HEAD = re.compile(
     r"(?:Warning: truncated output \(original token count: \d{1,12}\)\nTotal output lines: \d{1,12}\n\n)?"
 )
 _CUT = "Warning: truncated output "
+_PERSISTED = "<persisted-output>"
+"""What Claude Code shows of a long output: where it is saved, and its beginning."""
 _UNTRUSTED = "<untrusted_context>\n"
 _SHELL = "Output: "
 _FOOT = re.compile(
@@ -73,7 +75,7 @@ def lines_of(text: str) -> tuple[int, int] | None:
     """Which lines of the text, (first, end) counted from 0, are the output itself. None where they are no longer those
     that one command printed: the client left something out."""
     (start, end), *others = bodies(text)
-    if others or _CUT in text[:start]:
+    if others or _CUT in text[:start] or text.startswith(_PERSISTED):
         return None
     return text.count("\n", 0, start), text.count("\n", 0, end) + 1
 
