@@ -1,4 +1,4 @@
-"""Agents have back what was left out by their own shell: they run the command again for lines that a marker names."""
+"""Agents have back what was left out by their own tools: they run or read again what a marker names."""
 
 import re
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import checks
-from tests.e2e.retrieving import CLIENTS, DONE, Client, Json, conversation, given
+from tests.e2e.retrieving import CLAUDE, CLIENTS, DONE, Client, Json, conversation, given
 from tests.e2e.task import Project, aside, has_tools
 from tests.e2e.world import World
 from tests.e2e.world import world as start
-from tests.support.answers import Answer
+from tests.support.answers import Answer, ToolCall
 
 pytestmark = pytest.mark.e2e
 PRINT = "cat prices.py"
@@ -54,3 +54,37 @@ def test_the_model_has_the_lines_back(world: World, commands: Path, tmp_path: Pa
     for one in world.exchanges():
         checks.only_tool_results_changed(one)
     checks.is_written_down(world, world.exchanges())
+
+
+def test_claude_code_reads_the_lines_of_a_log_again(world: World, commands: Path, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    log = project.folder / "server.log"
+    log.write_text(
+        "".join(f"07:{n // 60:02}:{n % 60:02} INFO worker-{n % 7} handled {n * 31}\n" for n in range(1, 241))
+    )
+    read_again = re.compile(r"\[lines (\d+)-(\d+) left out; read them with offset (\d+), limit (\d+)")
+
+    def answer(shape: str, body: Json) -> Answer:
+        if not has_tools(body):
+            return aside(body)
+        found = given(body)
+        if not found:
+            return Answer("I look at it.", (ToolCall("Read", {"file_path": str(log)}),))
+        named = read_again.search(found[0][0])
+        if len(found) > 1 or not named:
+            return Answer(DONE)
+        part = {"file_path": str(log), "offset": int(named[3]), "limit": int(named[4])}
+        return Answer("", (ToolCall("Read", part),))
+
+    world.begin(answer)
+    assert DONE in CLAUDE.ask(world, commands, project, "How many requests were there?")
+
+    exchanges = conversation(world)
+    assert [len(given(one.received.json)) for one in exchanges] == [0, 1, 2]
+    (shortened,), (again,) = given(exchanges[2].received.json)
+    marker = read_again.search(shortened)
+    assert marker is not None and "left out" not in again
+    lines = given(exchanges[2].sent.json)[1][0].rstrip().split("\n")
+    assert lines[0].startswith(f"{marker[1]}\t") and lines[-1].startswith(f"{min(int(marker[2]), 240)}\t")
+    checks.results_stayed(exchanges)
+    checks.no_prefix_broke(exchanges)
