@@ -124,7 +124,7 @@ def _rated(
         saves = tokens * UNITS // (STOOD_BEFORE if stood else 1) * price
         names = _new_names(line, outlook, seen)
         loses = named[number] * outlook.caution * costs[1]
-        told = sum(context.count(f" {name}") for name in names)
+        told = context.count(f" {' '.join(names)}") if names else 0
         if told > tokens * TOLD_AT_MOST // 100 or told * UNITS * price > loses:
             names = []
         else:
