@@ -19,10 +19,10 @@ REPEATABLE = frozenset({"file", "names", "rows", "tree", "paths", "search", "dif
 
 READ_TOOLS = frozenset({"read", "read_file", "view", "open_file", "view_file"})
 """Tools that read a part of a file again when they are told its lines."""
-DATA = re.compile(r"\.(?:jsonl|ndjson|csv|tsv|log|lock|snap|map|out)$|\.min\.\w+$|/tool-results/[^/]*$")
+DATA = re.compile(r"\.(?:jsonl|ndjson|csv|tsv|log|lock|snap|map|out|output)$|\.min\.\w+$|/tool-results/[^/]*$")
 """Files that are read to look something up, and which nobody edits by hand."""
 TASK_TOOLS = frozenset({"taskoutput"})
-"""Tools that print all that a background task has printed so far, as often as they are asked."""
+"""Tools that print all that a background task has printed so far; once it has ended, only a file has it."""
 SECOND_SIGHT = "second_sight"
 
 
@@ -46,9 +46,11 @@ def judged(
     native = native_of(context, text)
     if tool in READ_TOOLS and (outlook.bold or any(map(DATA.search, keep.strings(context.arguments)))):
         native = "file"
+    elif tool in TASK_TOOLS and outlook.written:
+        native = "task"
     if native is None and (way is None or tool in FILE_TOOLS):
         return None
-    gap = _gaps(text, native, context)
+    gap = _gaps(text, native, context, path=outlook.written)
     if gap is None:
         return None
     found = kind(text, context)
@@ -119,13 +121,15 @@ def _form(
     return replace(form, text=marked, tokens=form.tokens + added, saved=saved, lossless=False, left_out=kept.left_out)
 
 
-def _gaps(text: str, native: Native | None, context: Context, shift: int = 0) -> Callable[[int, int], str] | None:
+def _gaps(
+    text: str, native: Native | None, context: Context, shift: int = 0, path: str = ""
+) -> Callable[[int, int], str] | None:
     """What stands for lines of a text; None where nobody knows which lines of a file they are. ``shift`` is added to
-    the numbers of lines that are not a file's."""
+    the numbers of lines that are not a file's; ``path`` has what a background task printed."""
     if native is None:
         return context.gap
     if native != "file":
-        return native_gaps(native, shift)
+        return native_gaps(native, shift, path)
     number = NUMBERED.match(text)
     return native_gaps(native, int(number[1]) - 1) if number else None
 
@@ -135,8 +139,6 @@ def native_of(context: Context, text: str) -> Native | None:
     tool = context.tool.lower()
     if tool in SEARCH_TOOLS or tool in PATH_TOOLS:
         return "search"
-    if tool in TASK_TOOLS:
-        return "task"
     if tool in SHELL_TOOLS:
         printed = kinds(command_of(context.arguments))
         repeats = printed and REPEATABLE.issuperset(printed) and envelope.lines_of(text) is not None

@@ -8,7 +8,7 @@
 | ``[lines 120-340 left out; run it again through sed -n '120,340p' to see them]`` | what a shell can print again |
 | ``[lines 120-340 left out; a narrower search shows them]`` | hits of a search, paths of a listing |
 | ``[lines 120-340 left out; read them with offset 120, limit 221]`` | a file; its own numbers |
-| ``[lines 120-340 left out; the same call shows them again]`` | what a background task printed |
+| ``[lines 120-340 left out; read /tmp/tasks/b1.output to see them]`` | what a background task printed, into that file |
 | ``[lines 120-340 left out; ...; new names in them: 131:serve_forever poll_interval]`` | what only stands there |
 | ``[lines 120-340 left out]`` | where more is missing of such a text, and where bodies of code are in an outline |
 | ``[221 lines left out]`` | where lines are missing, beside one of the first three |
@@ -43,10 +43,12 @@ _NATIVE = {
     "shell": "; run it again through sed -n '{first},{last}p' to see them",
     "search": "; a narrower search shows them",
     "file": "; read them with offset {first}, limit {count}",
-    "task": "; the same call shows them again",
+    "task": "; read {path} to see them",
 }
 _GAP = re.compile(r"\[lines (\d{1,9})-(\d{1,9}) left out\b")
 _OF_FILE = re.compile(r"^\[lines \d+-\d+ left out; read them with offset ", re.M)
+read_instead = re.compile(r"^\[lines \d+-\d+ left out; read (\S+) to see them", re.M).findall
+"""The files that markers in a text name."""
 NUMBERED = re.compile(r" *(\d{1,9})(?:→|\t)")
 """The beginning of a line of a file, as tools show it that read a part of one."""
 _ITEMS = re.compile(r"^\[\d+ items compressed to \d+(?=\]$)", re.M)
@@ -57,16 +59,16 @@ def gap(first: int, count: int) -> str:
     return GAP.format(count)
 
 
-def native_gaps(native: Native, shift: int = 0) -> Callable[[int, int], str]:
+def native_gaps(native: Native, shift: int = 0, path: str = "") -> Callable[[int, int], str]:
     """As ``gap``, for a text that the agent's own tools print again: the first ones say how. ``shift`` is added to the
-    numbers of lines, for a part of a file."""
-    said = 0
+    numbers of lines, for a part of a file; ``path`` is the file with what a background task printed."""
+    said, most = 0, 1 if path else SAID
 
     def stands(first: int, count: int) -> str:
         nonlocal said
         first, said = first + shift, said + 1
         last = first + count - 1
-        how = _NATIVE[native].format(first=first, last=last, count=count) if said <= SAID else ""
+        how = _NATIVE[native].format(first=first, last=last, count=count, path=path) if said <= most else ""
         return f"[lines {first}-{last} left out{how}]"
 
     return stands

@@ -4,13 +4,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from headroom.ccr.markers import standing
+from headroom.ccr.markers import read_instead, standing
 from headroom.kompress.vocabulary import NAME, Vocabulary, content_keys
 from headroom.transforms.base import Outlook
 from headroom.transforms.keep import strings
 from headroom.wire.layout import Block
 
 _FILE = re.compile(r"[\w./-]*\w\.\w+")
+_STARTED = re.compile(r"\bID: (\w+)\. Output is being written to: (\S+\.output)\b")
+"""What Claude Code says when a command goes on in the background."""
+_BEGINNING = 1000
+"""Characters in which it says so."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,8 @@ class Watch:
     _cut: set[str] = field(default_factory=set)
     _missing: set[str] = field(default_factory=set)
     """Lines that were left out and stand nowhere else."""
+    _tasks: dict[str, str] = field(default_factory=dict)
+    """Background tasks, and the files that they write into."""
 
     def begin(self, system: str) -> None:
         """The system prompt."""
@@ -42,6 +48,7 @@ class Watch:
         for text in texts:
             if block.kind == "result":
                 self.vocabulary.shown(text)
+                self._tasks.update(_STARTED.findall(text[:_BEGINNING]))
                 if self._missing:
                     self._missing.difference_update(content_keys(text.split("\n")))
             elif block.kind == "user":
@@ -54,16 +61,24 @@ class Watch:
     def outlook(self, arguments: Mapping[str, object], subject: str, head: int, bold: bool) -> Outlook | None:
         """What is to be expected of the output of a call; None when the agent asks for what it got in part before.
 
-        ``head`` are the tokens before the messages; ``files``: whether lines of files may be left out.
+        ``head`` are the tokens before the messages; ``bold``: whether more may be left out, also of what
+        tools for files read.
         """
         if self._cut and self._cut.intersection(_asked(arguments)):
             return None
-        prefix = head + self.tokens
-        return Outlook(self.vocabulary, self.said, subject, prefix=prefix, bold=bold, missing=self._missing)
+        return Outlook(
+            self.vocabulary,
+            self.said,
+            subject,
+            prefix=head + self.tokens,
+            bold=bold,
+            written=self._tasks.get(str(arguments.get("task_id")), ""),
+            missing=self._missing,
+        )
 
     def cut(self, arguments: Mapping[str, object], text: str, stands: str) -> None:
         """Note that something was left out of what a call printed: ``text``, for which ``stands`` stands."""
-        self._cut.update(_asked(arguments))
+        self._cut.update(_asked(arguments), read_instead(stands))
         named = [lines for _, lines in standing(stands, text) if lines != text]  # what stays may have another form
         kept = set() if named else set(content_keys(stands.split("\n")))
         keys = content_keys("\n".join(named or [text]).split("\n"))

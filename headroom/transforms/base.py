@@ -29,6 +29,8 @@ class Outlook:
     prefix: int = 0
     remaining: int = 20
     bold: bool = False
+    written: str = ""
+    """The file that a background task, of which the call asks, writes what it prints into."""
     file: bool = False
     ranged: bool = False
     missing: Set[str] = frozenset()

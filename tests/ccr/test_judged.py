@@ -174,18 +174,31 @@ def test_data_that_nobody_edits_is_not_read_whole(name: str) -> None:
     assert "[lines 2-299 left out; read them with offset 2, limit 298]" in text
 
 
+def calling(number: int, name: str, arguments: Json, output: str) -> list[Json]:
+    call = {"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": arguments}
+    result = {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": output}
+    return [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+
+
 @pytest.mark.usefixtures("careless")
-def test_a_background_task_says_again_what_it_printed() -> None:
-    messages = said(("x", FOUND, False))
-    messages[1]["content"][0] |= {"name": "TaskOutput", "input": {"task_id": "b1", "block": True, "timeout": 120000}}
+def test_a_file_has_what_a_background_task_printed() -> None:
+    """Claude Code says of a task that has ended and was asked for that there is none."""
+    path = "/tmp/claude-0/-app/tasks/b1x.output"
+    started = f"Command running in background with ID: b1x. Output is being written to: {path}. You will be notified."
+    begun = [*said(), *calling(0, "Bash", {"command": "make", "run_in_background": True}, started)]
+    asked = [*begun, *calling(1, "TaskOutput", {"task_id": "b1x", "block": True, "timeout": 120000}, FOUND)]
     to = engine()
-    text = results(send(to, messages))[0]
-    assert "[lines 2-299 left out; the same call shows them again]" in text
-    more = [*messages, *said(("x", f"{FOUND}\nmore.ts", False))[1:]]
-    more[3]["content"][0] |= {"name": "TaskOutput", "id": "toolu_1", "input": {"task_id": "b1", "timeout": 30000}}
-    more[4]["content"][0]["tool_use_id"] = "toolu_1"
-    first, second = results(send(to, more))
-    assert first == text and "[lines 2-300 left out" in second  # a look at how far it is does not ask for it
+    send(to, begun)
+    text = results(send(to, asked))[1]
+    assert f"[lines 2-299 left out; read {path} to see them]" in text
+    later = [*asked, *calling(2, "TaskOutput", {"task_id": "b1x", "timeout": 30000}, f"{FOUND}\nmore.ts")]
+    second = results(send(to, later))[2]
+    assert "[lines 2-300 left out" in second  # a look at how far it is does not ask for it
+    numbered = "\n".join(f"{i}\t{line}" for i, line in enumerate(FOUND.split("\n"), 1))
+    read = [*later, *calling(3, "Read", {"file_path": path}, numbered)]
+    assert [text, second] == results(send(to, read))[1:3] and "left out" not in results(send(to, read))[3]
+    unknown = [*said(), *calling(0, "TaskOutput", {"task_id": "b2", "block": True}, FOUND)]
+    assert "left out" not in results(send(engine(), unknown))[0]
 
 
 @pytest.mark.usefixtures("careless")

@@ -88,3 +88,33 @@ def test_claude_code_reads_the_lines_of_a_log_again(world: World, commands: Path
     assert lines[0].startswith(f"{marker[1]}\t") and lines[-1].startswith(f"{min(int(marker[2]), 240)}\t")
     checks.results_stayed(exchanges)
     checks.no_prefix_broke(exchanges)
+
+
+def test_claude_code_reads_the_file_of_a_background_task(world: World, commands: Path, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    (project.folder / "build.py").write_text("for n in range(240):\n    print(f'Compiling {n % 7} files')\n")
+    build = {"command": "python3 build.py", "description": "Build it", "run_in_background": True}
+    started, instead = re.compile(r"with ID: (\w+)"), re.compile(r"left out; read (\S+) to see them")
+
+    def answer(shape: str, body: Json) -> Answer:
+        if not has_tools(body):
+            return aside(body)
+        found = ["\n".join(texts) for texts in given(body)]
+        if not found:
+            return Answer("I build it.", (ToolCall("Bash", build),))
+        if len(found) == 1 and (task := started.search(found[0])):
+            return Answer("", (ToolCall("TaskOutput", {"task_id": task[1], "block": True, "timeout": 60000}),))
+        if len(found) == 2 and (named := instead.search(found[1])):
+            return Answer("", (ToolCall("Read", {"file_path": named[1]}),))
+        return Answer(DONE)
+
+    world.begin(answer)
+    assert DONE in CLAUDE.ask(world, commands, project, "Build it.")
+
+    exchanges = conversation(world)
+    assert [len(given(one.received.json)) for one in exchanges] == [0, 1, 2, 3]
+    _, (shortened,), (whole,) = given(exchanges[3].received.json)
+    assert instead.search(shortened) and "left out" not in whole
+    assert given(exchanges[3].sent.json)[2][0].count("Compiling ") == 240 > shortened.count("Compiling ")
+    checks.results_stayed(exchanges)
+    checks.no_prefix_broke(exchanges)
