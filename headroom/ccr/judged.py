@@ -44,7 +44,7 @@ def judged(
         return None
     tool = context.tool.lower()
     native = native_of(context, text)
-    if tool in READ_TOOLS and (outlook.bold or any(map(DATA.search, keep.strings(context.arguments)))):
+    if tool in READ_TOOLS and (outlook.reads or any(map(DATA.search, keep.strings(context.arguments)))):
         native = "file"
     elif tool in TASK_TOOLS and outlook.written:
         native = "task"

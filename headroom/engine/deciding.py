@@ -258,8 +258,9 @@ class Decider:
             if form is not None and (form.lossless or not terms.keeps or self._promises.keep([original])):
                 best, found = form.tokens, (form, "" if form.lossless else original.hash)
         if conversation.watch is not None and terms.judges:
-            outlook = conversation.watch.outlook(context.arguments, subject, terms.head, terms.level == "max")
-            outlook = outlook and replace(outlook, caution=factor)
+            outlook = conversation.watch.outlook(context.arguments, subject, terms.head)
+            reads = profile(context.tool, terms.profiles) is Profile.NORMAL
+            outlook = outlook and replace(outlook, caution=factor, bold=terms.level == "max", reads=reads)
             form = judged(text, best, index, subject, context, outlook, terms.way, original.hash)
             if form is not None and (not terms.keeps or self._promises.keep([original])):
                 found = form, original.hash

@@ -58,11 +58,10 @@ class Watch:
                 if block.kind == "assistant":
                     self.said = f"{self.said}\n{text}" if self.said else text
 
-    def outlook(self, arguments: Mapping[str, object], subject: str, head: int, bold: bool) -> Outlook | None:
+    def outlook(self, arguments: Mapping[str, object], subject: str, head: int) -> Outlook | None:
         """What is to be expected of the output of a call; None when the agent asks for what it got in part before.
 
-        ``head`` are the tokens before the messages; ``bold``: whether more may be left out, also of what
-        tools for files read.
+        ``head`` are the tokens before the messages.
         """
         if self._cut and self._cut.intersection(_asked(arguments)):
             return None
@@ -71,7 +70,6 @@ class Watch:
             self.said,
             subject,
             prefix=head + self.tokens,
-            bold=bold,
             written=self._tasks.get(str(arguments.get("task_id")), ""),
             missing=self._missing,
         )

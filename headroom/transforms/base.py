@@ -18,8 +18,8 @@ class Outlook:
 
     ``vocabulary`` has the names said before, ``said`` is what the model said with the call, ``subject`` what the call
     is about, ``kind`` the kind of text. ``prefix`` are the request's tokens, ``remaining`` the requests that are
-    expected to follow. ``bold``: more may be left out, also of what tools for files read. ``file``: such a tool read
-    the text. ``ranged``: a gap says how just its lines are had.
+    expected to follow. ``bold``: more may be left out. ``reads``: lines may be left out also of files that may be
+    edited. ``file``: a tool for files read the text. ``ranged``: a gap says how just its lines are had.
     """
 
     vocabulary: "Vocabulary"
@@ -29,6 +29,7 @@ class Outlook:
     prefix: int = 0
     remaining: int = 20
     bold: bool = False
+    reads: bool = False
     written: str = ""
     """The file that a background task, of which the call asks, writes what it prints into."""
     file: bool = False

@@ -81,7 +81,7 @@ def compress(text: str, context: Context) -> Compressed | None:
     runs: list[tuple[int, int]] = []
     for doubled in range(DOUBLED):
         runs = _choice(rated, outlook.caution << doubled, GAP * UNITS * _token(outlook))
-        if outlook.bold or outlook.file or outlook.kind != "file":
+        if outlook.bold or outlook.kind != "file" or (outlook.file and not outlook.reads):
             break
         if 100 * sum(rated[i].tokens for run in runs for i in range(*run)) <= MOST * total:
             break

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -38,9 +40,11 @@ def said(*calls: tuple[str, str, bool]) -> list[Json]:
     return found
 
 
-def send(to: Engine, messages: list[Json], **fields: Any) -> Rewrite:
+def send(
+    to: Engine, messages: list[Json], profiles: Mapping[str, str] = MappingProxyType({}), **fields: Any
+) -> Rewrite:
     body = json.dumps({"model": "claude-sonnet-4-5", "tools": TOOLS, **fields, "messages": messages}).encode()
-    return to.rewrite(RawRequest("anthropic", "anthropic", "/v1/messages", {}, body))
+    return to.rewrite(RawRequest("anthropic", "anthropic", "/v1/messages", {}, body, tool_profiles=profiles))
 
 
 def results(rewrite: Rewrite) -> list[str]:
@@ -158,11 +162,11 @@ def reading(path: str, text: str, first: int = 1) -> list[Json]:
 
 
 @pytest.mark.usefixtures("careless")
-def test_what_a_tool_for_files_read_stays_whole_unless_more_is_dared() -> None:
+def test_what_a_tool_for_files_read_stays_whole_unless_the_user_says_otherwise() -> None:
     """An edit may quote it."""
     messages = reading("/app/labels.ts", FOUND, 31)
-    assert "left out" not in results(send(engine(), messages))[0]
-    text = results(send(engine("max"), messages))[0]
+    assert "left out" not in results(send(engine("max"), messages))[0]
+    text = results(send(engine("max"), messages, {"Read": "normal"}))[0]
     assert "[lines 32-329 left out; read them with offset 32, limit 298]" in text
 
 
@@ -289,7 +293,7 @@ def test_a_program_that_prints_the_same_again_was_not_asked_for_it() -> None:
 def test_what_stands_again_may_be_left_out_again() -> None:
     watch = Watch()
     watch.cut({"command": "find"}, "first/line/one\nsecond/line/two", "first/line/one\n[1 lines left out]")
-    outlook = watch.outlook({"command": "ls"}, "", 0, False)
+    outlook = watch.outlook({"command": "ls"}, "", 0)
     assert outlook is not None and set(outlook.missing) == {"second/line/two"}
     layout = read("anthropic", json.dumps({"messages": said(("ls", "second/line/two", False))}).encode())
     watch.see(layout.blocks[-1], ["second/line/two"], 4)
