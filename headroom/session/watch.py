@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from headroom.ccr.markers import read_instead, standing
 from headroom.kompress.vocabulary import NAME, Vocabulary, content_keys
-from headroom.transforms.base import Outlook
+from headroom.transforms.base import EARLY, LATER, Outlook
 from headroom.transforms.keep import strings
 from headroom.wire.layout import Block
 
@@ -70,6 +70,7 @@ class Watch:
             self.said,
             subject,
             prefix=head + self.tokens,
+            remaining=EARLY[turn // 10] if (turn := self.vocabulary.turn) < 10 * len(EARLY) else LATER,
             written=self._tasks.get(str(arguments.get("task_id")), ""),
             missing=self._missing,
         )

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from headroom.kompress.vocabulary import Vocabulary
 
 
+EARLY, LATER = (35, 26), 20
+"""Requests that follow one of the first ten, of the next ten, and any later one: the mean of recorded sessions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What the conversation says of an output that just arrived, for the judgement of what will be needed of it.
@@ -27,7 +31,7 @@ class Outlook:
     subject: str = ""
     kind: str = ""
     prefix: int = 0
-    remaining: int = 20
+    remaining: int = LATER
     bold: bool = False
     reads: bool = False
     written: str = ""

@@ -290,6 +290,16 @@ def test_a_program_that_prints_the_same_again_was_not_asked_for_it() -> None:
     assert ["[298 lines left out]" in texts[0], "[279 lines left out]" in texts[1]] == [True, True]
 
 
+def test_how_many_requests_will_follow_is_what_sessions_had_on_average() -> None:
+    watch, found = Watch(), []
+    for turn in (0, 9, 10, 19, 20, 80):
+        watch.vocabulary.turn = turn
+        outlook = watch.outlook({}, "", 0)
+        assert outlook is not None
+        found.append(outlook.remaining)
+    assert found == [35, 35, 26, 26, 20, 20]
+
+
 def test_what_stands_again_may_be_left_out_again() -> None:
     watch = Watch()
     watch.cut({"command": "find"}, "first/line/one\nsecond/line/two", "first/line/one\n[1 lines left out]")
