@@ -246,9 +246,7 @@ def _stretch(line: str, name: str, answer: str) -> str:
         before, after = 0, len(name)
         while before < min(at, place) and line[at - before - 1] == answer[place - before - 1]:
             before += 1
-        while (
-            max(at, place) >= 0 and line[at + after : at + after + 1] == answer[place + after : place + after + 1] != ""
-        ):
+        while line[at + after : at + after + 1] == answer[place + after : place + after + 1] != "":
             after += 1
         best = max(best, line[at - before : at + after].strip(), key=len)
     return best

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from headroom.ccr.lossy import MARKER
 from headroom.ccr.markers import NUMBERED, Native, Way, mark, native_gaps
@@ -84,11 +83,7 @@ def hindsight(
     gap = _gaps(text, native, context, shift)
     if gap is None:
         return None
-    lines = text.split("\n")
-    ends = [0, *(at for run in runs for at in run), len(lines)]
-    out: list[str] = []
-    for part, (i, j) in enumerate(pairwise(ends)):
-        out += [gap(i + 1, j - i)] if part % 2 else lines[i:j]
+    out = keep.without(text.split("\n"), runs, lambda i, j: gap(i + 1, j - i))
     kept = Compressed("\n".join(out), SECOND_SIGHT, lossless=False, left_out=sum(j - i for i, j in runs))
     return _form(kept, text, lossless, index, subject, context, native, way, hash)
 

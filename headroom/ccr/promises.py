@@ -49,6 +49,11 @@ class Promises:
         self._sessions: OrderedDict[str, str] = OrderedDict()
         """Whose such an answer is."""
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether anything may be left out at all: where it is wanted, and originals are kept."""
+        return self.originals is not None and self.settings.level != "safe"
+
     # --- the way back ------------------------------------------------------------------------------------------
 
     def offered(self, layout: Layout, session: str) -> Offered:
@@ -65,7 +70,7 @@ class Promises:
 
     def way(self, offered: Offered, injected: bool) -> Way | None:
         """How the model can have back what is left out now; None for not at all."""
-        if self.originals is None or self.settings.level == "safe":
+        if not self.leaves_out:
             return None
         return way_back(offered, injected, self.settings.retrieval)
 
@@ -85,7 +90,7 @@ class Promises:
         found = next((known[key][0].replacement for key in keys if key in known), None)
         new: list[Decision] = []
         if found is None:
-            if self.originals is None or self.settings.level == "safe" or worth is None:
+            if not self.leaves_out or worth is None:
                 return ToolPlan()
             wanted = self._wanted(layout, offered) and worth() and (tool.begins(layout) or _has_markers(layout, memory))
             found = tool.definition(layout.shape) if wanted else ""
@@ -102,9 +107,8 @@ class Promises:
     def _wanted(self, layout: Layout, offered: Offered) -> bool:
         settings = self.settings
         return (
-            self.originals is not None
+            self.leaves_out
             and settings.responses
-            and settings.level != "safe"
             and settings.retrieval in ("auto", "tool")
             and offered.free
             and not client_tool(offered.names)

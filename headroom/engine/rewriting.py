@@ -81,12 +81,11 @@ class Engine:
         self._memory: dict[str, Memory] = {"optimize": memory, "audit": RamMemory()}
         self._conversations = {mode: Conversations(conversations) for mode in self._memory}
         self._sizes = Sizes()
-        self._judges = ccr.level != "safe"
 
     def prepare(self) -> None:
         """Load what the first request would have to wait for: the vocabulary, and the judge where it is used."""
         count("the vocabulary is loaded with the first text that is counted")
-        if self._judges:
+        if self.promises.leaves_out:
             from headroom.kompress.judge import judge
 
             judge()

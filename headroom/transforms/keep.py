@@ -8,13 +8,16 @@ The rule and where its figures come from: docs/kompress.md. All of it is done in
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from headroom.ccr.markers import NUMBERED
 from headroom.kompress.vocabulary import LEAST_LINE, NAME, content_key, line_key
 from headroom.transforms.base import Compressed, Context, Outlook
+
+if TYPE_CHECKING:
+    from headroom.kompress.judge import Hazards
 
 STRATEGY = "keep"
 STRUCTURED = frozenset({"json", "xml", "html", "csv", "table", "yaml", "prose"})
@@ -70,20 +73,21 @@ def compress(text: str, context: Context) -> Compressed | None:
     model = judge()
     if model is None:
         return None
-    total = sum(context.count(line) + 1 for line in lines)
+    tokens = [context.count(line) + 1 for line in lines]
+    total = sum(tokens)
     if total < LEAST_TOKENS:
         return None
     call = "\n".join(strings(context.arguments))
     ranged = "offset" in context.arguments or "limit" in context.arguments
     situation = Situation(context.tool, outlook.kind, call, outlook.said, outlook.subject, ranged)
     hazards = model.hazards(text, situation, outlook.vocabulary)
-    rated = _rated(lines, hazards.lines.tolist(), hazards.names.tolist(), context, outlook, prices(outlook, total))
+    rated = _rated(lines, tokens, hazards, context, outlook, prices(outlook, total))
     runs: list[tuple[int, int]] = []
     for doubled in range(DOUBLED):
         runs = _choice(rated, outlook.caution << doubled, GAP * UNITS * _token(outlook))
         if outlook.bold or outlook.kind != "file" or (outlook.file and not outlook.reads):
             break
-        if 100 * sum(rated[i].tokens for run in runs for i in range(*run)) <= MOST * total:
+        if 100 * sum(sum(tokens[i:j]) for i, j in runs) <= MOST * total:
             break
     if not runs:
         return None
@@ -94,9 +98,8 @@ def compress(text: str, context: Context) -> Compressed | None:
 
 @dataclass(slots=True)
 class _Line:
-    """A line, what leaving it out saves and what that risks, and the names that a gap tells of it."""
+    """What leaving a line out saves and what that risks, and the names that a gap tells of it."""
 
-    tokens: int
     saves: int
     risks: int
     names: list[str]
@@ -105,8 +108,8 @@ class _Line:
 
 def _rated(
     lines: Sequence[str],
-    needed: Sequence[int],
-    named: Sequence[int],
+    tokens: Sequence[int],
+    hazards: "Hazards",
     context: Context,
     outlook: Outlook,
     costs: tuple[int, int],
@@ -115,21 +118,21 @@ def _rated(
 
     code = outlook.file or outlook.kind == "file"
     price, seen, rated = _token(outlook), set[str](), []
-    for number, line in enumerate(lines):
+    known = zip(lines, tokens, hazards.lines.tolist(), hazards.names.tolist(), strict=True)
+    for number, (line, size, needed, named) in enumerate(known):
         key = line_key(line)
         stood = len(key) >= LEAST_LINE and key in outlook.vocabulary.lines
         asked = bool(outlook.missing) and content_key(line) in outlook.missing
         stays = asked or number in (0, len(lines) - 1) or (not code and ERROR.search(line) is not None)
-        tokens = context.count(line) + 1
-        saves = tokens * UNITS // (STOOD_BEFORE if stood else 1) * price
+        saves = size * UNITS // (STOOD_BEFORE if stood else 1) * price
         names = _new_names(line, outlook, seen)
-        loses = named[number] * outlook.caution * costs[1]
+        loses = named * outlook.caution * costs[1]
         told = context.count(f" {' '.join(names)}") if names else 0
-        if told > tokens * TOLD_AT_MOST // 100 or told * UNITS * price > loses:
+        if told > size * TOLD_AT_MOST // 100 or told * UNITS * price > loses:
             names = []
         else:
             loses = told * UNITS * price
-        rated.append(_Line(tokens, saves - loses, needed[number] * costs[0], names, stays))
+        rated.append(_Line(saves - loses, needed * costs[0], names, stays))
     return rated
 
 
@@ -159,14 +162,9 @@ def _written(lines: Sequence[str], rated: Sequence[_Line], runs: Sequence[tuple[
     """The text with gaps, each with the names of its lines that stand nowhere else in it."""
     from headroom.kompress.features import HEADER
 
-    ends = [0, *(at for run in runs for at in run), len(lines)]
-    parts = list(enumerate(pairwise(ends)))
-    kept = {name for part, (i, j) in parts if part % 2 == 0 for line in lines[i:j] for name in NAME.findall(line)}
-    out: list[str] = []
-    for part, (i, j) in parts:
-        if part % 2 == 0:
-            out += lines[i:j]
-            continue
+    kept = {name for line in without(lines, runs, lambda i, j: "") for name in NAME.findall(line)}
+
+    def gap(i: int, j: int) -> str:
         told: list[str] = []
         for at in range(i, j):
             names = [name for name in rated[at].names if name not in kept]
@@ -174,9 +172,20 @@ def _written(lines: Sequence[str], rated: Sequence[_Line], runs: Sequence[tuple[
                 number = NUMBERED.match(lines[at])
                 names[0] = f"{number[1] if number else at + 1}:{names[0]}"  # where it is defined
             told += names
-        gap = context.gap(i + 1, j - i)
-        out.append(f"{gap[:-1]}{TOLD}{' '.join(told)}]" if told else gap)
-    return "\n".join(out)
+        stands = context.gap(i + 1, j - i)
+        return f"{stands[:-1]}{TOLD}{' '.join(told)}]" if told else stands
+
+    return "\n".join(without(lines, runs, gap))
+
+
+def without(lines: Sequence[str], runs: Sequence[tuple[int, int]], gap: Callable[[int, int], str]) -> list[str]:
+    """Lines without the runs (first, end), for each of which ``gap`` stands."""
+    out: list[str] = []
+    done = 0
+    for i, j in runs:
+        out += [*lines[done:i], gap(i, j)]
+        done = j
+    return [*out, *lines[done:]]
 
 
 def _token(outlook: Outlook) -> int:
