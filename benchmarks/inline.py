@@ -7,9 +7,7 @@ proxies run at once, and each conversation goes through all of them, in turns; t
 
 import argparse
 import contextlib
-import http.client
 import json
-import ssl
 import statistics
 import tempfile
 import time
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.proxy import PLAIN
-from benchmarks.support.clients import HOST, Took
+from benchmarks.support.clients import Connection, Took
 from benchmarks.support.report import Figure, show, verdict, wide
 from headroom.ccr.originals import hash_of
 from headroom.ccr.ways import TOOL
@@ -68,10 +66,7 @@ class Program:
 
     def __init__(self, proxy: Mitmdump, loops: bool, own: bool) -> None:
         self._loops, self._own = loops, own
-        context = ssl.create_default_context(cafile=str(proxy.certificate))
-        self._connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=60)
-        self._connection.set_tunnel(HOST, 443)
-        self._connection.connect()
+        self.connection = Connection(proxy.port, proxy.certificate, ends=b"")
 
     def ask(self, number: str, stream: bool) -> Took:
         """A conversation: its opening, and what is timed: from the results of a tool to the last answer."""
@@ -96,20 +91,7 @@ class Program:
 
     def _post(self, body: Mapping[str, Any], session: str) -> Took:
         headers = {"content-type": "application/json", "x-api-key": "sk-ant-bench", "x-headroom-session-id": session}
-        content = json.dumps(body).encode()
-        began = time.perf_counter()
-        self._connection.request("POST", "/v1/messages", content, headers)
-        answer = self._connection.getresponse()
-        start = answer.read1(65536)
-        first = time.perf_counter() - began
-        rest = answer.read()
-        whole = time.perf_counter() - began
-        assert answer.status == 200, (answer.status, (start + rest)[:500])
-        self.last = start + rest
-        return Took(first, whole)
-
-    def close(self) -> None:
-        self._connection.close()
+        return self.connection.post(json.dumps(body).encode(), headers)
 
 
 def _turns(tool: str, arguments: Mapping[str, str], call: str, text: str, error: bool) -> list[dict[str, Any]]:
@@ -145,7 +127,7 @@ def measure(folder: Path, conversations: int) -> list[tuple[str, list[Figure]]]:
             proxy = Mitmdump(folder / name, provider.port, provider.certificate, scripts, options=options)
             stack.enter_context(proxy)
             made = Program(proxy, loops, own)
-            stack.callback(made.close)
+            stack.callback(made.connection.close)
             return made
 
         programs = (
@@ -160,7 +142,7 @@ def measure(folder: Path, conversations: int) -> list[tuple[str, list[Figure]]]:
                 turn = number % len(programs)
                 for which in (*range(turn, len(programs)), *range(turn)):
                     took = programs[which].ask(f"{title} {number}", stream)
-                    said = programs[which].last
+                    said = programs[which].connection.answer
                     assert b'"end_turn"' in said and TOOL.encode() not in said, said[-500:]
                     if number >= 0:
                         times[which].add(took)

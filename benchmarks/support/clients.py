@@ -21,9 +21,12 @@ class Took(NamedTuple):
 
 class Connection:
     """One keep-alive connection to the provider, through a proxy. Raises AssertionError for any other answer than
-    the provider's."""
+    the provider's, which ends with ``ends``."""
 
-    def __init__(self, proxy_port: int, certificate: Path) -> None:
+    def __init__(self, proxy_port: int, certificate: Path, ends: bytes = LAST) -> None:
+        self._ends = ends
+        self.answer = b""
+        """The body of the last one."""
         context = ssl.create_default_context(cafile=str(certificate))
         self._connection = http.client.HTTPSConnection("127.0.0.1", proxy_port, context=context, timeout=60)
         self._connection.set_tunnel(HOST, 443)
@@ -38,7 +41,8 @@ class Connection:
         rest = answer.read()
         whole = time.perf_counter() - began
         assert answer.status == 200, (answer.status, (start + rest)[:500])
-        assert (start + rest).rstrip().endswith(LAST), (start + rest)[-200:]
+        self.answer = start + rest
+        assert self.answer.rstrip().endswith(self._ends), self.answer[-200:]
         return Took(first, whole)
 
     def close(self) -> None:

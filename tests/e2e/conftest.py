@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.npm_clients import installed
+from tests.e2e.retrieving import project_with_programs
+from tests.e2e.task import Project
 from tests.e2e.world import World
 from tests.e2e.world import world as start
 
@@ -20,6 +22,12 @@ def commands() -> Path:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with start(tmp_path_factory.mktemp("world")) as running:
         yield running
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with programs that print much."""
+    return project_with_programs(tmp_path / "project")
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ The clients know nothing of our tool: each tells the model that there is none, a
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from headroom.ccr.tool import definition
@@ -81,7 +83,8 @@ GEMINI = Client("gemini-cli", gemini, _tool("run_shell_command"), lambda prompt:
 CLIENTS = (CLAUDE, CODEX, GEMINI)
 
 
-def project_with_programs(project: Project) -> Project:
+def project_with_programs(folder: Path) -> Project:
+    project = Project(folder)
     for name, program in (("orders", ORDERS), ("stock", STOCK), ("tally", TALLY)):
         (project.folder / f"{name}.py").write_text(program)
     return project
@@ -119,6 +122,16 @@ def conversation(world: World) -> list[Exchange]:
     return [one for one in world.exchanges() if has_tools(one.sent.json)]
 
 
+@contextmanager
+def over_websockets(world: World) -> Iterator[None]:
+    """Codex is let onto them for so long."""
+    world.provider.websocket = True
+    try:
+        yield
+    finally:
+        world.provider.websocket = False
+
+
 def asked(world: World) -> list[Exchange]:
     """What the model was asked for over WebSockets, without what only prepares a connection."""
     exchanges = [one for one in world.exchanges() if one.sent.json.get("generate") is not False]
@@ -147,6 +160,13 @@ def came_back(exchanges: Sequence[Exchange], asked: int, printed: int) -> None:
     (back,) = received[asked]
     assert back in sent[printed] and back not in received[printed]
     assert MARKER.search("".join(received[printed])) and not MARKER.search(back)
+
+
+def printed_again(exchanges: Sequence[Exchange]) -> None:
+    """Of the two results in the last request the first lacks the order, and the second has it as the client sent it."""
+    first, second = given(exchanges[-1].received.json)
+    assert ORDER not in "".join(first) and ORDER in "".join(second)
+    assert second == given(exchanges[-1].sent.json)[1]
 
 
 def passed_untouched(exchanges: Sequence[Exchange]) -> None:

@@ -29,8 +29,8 @@ from tests.e2e.retrieving import (
     given,
     model,
     our_tool_stays,
+    over_websockets,
     passed_untouched,
-    project_with_programs,
     retrieve,
     takes,
 )
@@ -47,13 +47,8 @@ AND_NOW = "And which part goes with it?"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with start(tmp_path_factory.mktemp("retrieval"), options=OPTIONS) as running:
+    with start(tmp_path_factory.mktemp("retrieval"), websocket=False, options=OPTIONS) as running:
         yield running
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return project_with_programs(Project(tmp_path / "project"))
 
 
 def of_a_session_two_days_ago(world: World, text: str) -> str:
@@ -99,7 +94,6 @@ def what_came(exchanges: Sequence[Exchange], gone: str) -> None:
 def test_the_model_has_back_what_was_left_out(world: World, commands: Path, project: Project, client: Client) -> None:
     """Two at once and beside a tool of the client's own; of what can't be had it is told why."""
     gone = of_a_session_two_days_ago(world, f"What {client} listed then.\n")
-    world.provider.websocket = False
     world.begin(model_asks(client, gone))
     assert DONE in client.ask(world, commands, project, PROMPT)
 
@@ -118,9 +112,9 @@ def test_the_model_has_back_what_was_left_out(world: World, commands: Path, proj
 def test_codex_has_it_back_over_its_websocket(world: World, commands: Path, project: Project) -> None:
     """Where requests bring only what is new, and the model's calls stand in none."""
     gone = of_a_session_two_days_ago(world, "What codex listed then, over its WebSocket.\n")
-    world.provider.websocket = True
-    world.begin(model_asks(CODEX, gone))
-    assert DONE in CODEX.ask(world, commands, project, PROMPT)
+    with over_websockets(world):
+        world.begin(model_asks(CODEX, gone))
+        assert DONE in CODEX.ask(world, commands, project, PROMPT)
 
     exchanges = asked(world)
     assert len(exchanges) == 4
@@ -134,7 +128,6 @@ def test_codex_has_it_back_over_its_websocket(world: World, commands: Path, proj
 def test_a_proxy_that_was_killed_gives_back_what_it_had_left_out(
     world: World, commands: Path, project: Project, client: Client
 ) -> None:
-    world.provider.websocket = False
     steps: list[Step] = [
         lambda _: Answer("I run both.", (client.run("orders"), client.run("stock"))),
         lambda named: Answer("Much was left out.", (retrieve(named[0]),)),

@@ -26,8 +26,8 @@ from tests.e2e.retrieving import (
     conversation,
     given,
     our_tool_stays,
+    over_websockets,
     passed_untouched,
-    project_with_programs,
     retrieve,
     takes,
 )
@@ -46,11 +46,6 @@ HELPED = "P-02666 goes with it."
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with start(tmp_path_factory.mktemp("agents"), websocket=False, options=OPTIONS) as running:
         yield running
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return project_with_programs(Project(tmp_path / "project"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +146,9 @@ def test_a_sub_agent_and_the_main_one_each_have_back_what_was_left_out(
 def test_codex_and_its_sub_agent_have_it_back_over_a_websocket_each(
     world: World, commands: Path, project: Project
 ) -> None:
-    world.provider.websocket = True
-    try:
+    with over_websockets(world):
         world.begin(model(IN_CODEX))
         assert DONE in CODEX.ask(world, commands, project, PROMPT)
-    finally:
-        world.provider.websocket = False
 
     helper: list[Exchange] = []
     main: list[Exchange] = []

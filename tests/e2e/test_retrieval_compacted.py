@@ -24,8 +24,8 @@ from tests.e2e.retrieving import (
     conversation,
     given,
     our_tool_stays,
+    over_websockets,
     passed_untouched,
-    project_with_programs,
     retrieve,
     takes,
 )
@@ -44,11 +44,6 @@ _hash = re.compile(r"hash\W+([0-9a-f]{24})")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with start(tmp_path_factory.mktemp("compacted"), websocket=False, options=OPTIONS) as running:
         yield running
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return project_with_programs(Project(tmp_path / "project"))
 
 
 class Model:
@@ -152,13 +147,10 @@ def test_what_the_client_summed_up_can_be_had_again(
 def test_what_codex_summed_up_can_be_had_again_over_its_websocket(
     world: World, commands: Path, project: Project
 ) -> None:
-    world.provider.websocket = True
-    try:
+    with over_websockets(world):
         world.begin(Model(CODEX))
         assert DONE in CODEX.ask(world, commands, project, PROMPT)
         assert DONE in compact_codex(world, commands, project)
-    finally:
-        world.provider.websocket = False
 
     exchanges = asked(world)
     (compacting,) = [number for number, one in enumerate(exchanges) if _is_to_compact(one.sent.json)]
